@@ -7,6 +7,7 @@
     ├── NotFound            3   no such cluster, group, host or image
     ├── Refused             4   a guard said no; nothing was changed
     ├── Halted              5   stopped safely half way; run again
+    ├── AwsRefusal          1   AWS refused a call for a reason that its caller did not expect
     ├── AwsUnavailable      6   denied, throttled or unreachable
     └── Held                7   another roll holds the cluster
 
@@ -19,6 +20,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_OK",
     "EXIT_OUTDATED",
+    "AwsRefusal",
     "AwsUnavailable",
     "EcsrollError",
     "Halted",
@@ -74,6 +76,16 @@ class AwsUnavailable(EcsrollError):
     """AWS denied the call, throttled it past patience, or could not be reached."""
 
     exit_code = 6
+
+
+class AwsRefusal(EcsrollError):
+    """AWS refused a call: its error code and sentence. Whoever made the call may know what it means."""
+
+    def __init__(self, code: str, sentence: str, *, call: str) -> None:
+        super().__init__(f"{call} was refused: {sentence} ({code})", hint="this should not happen: please report it")
+        self.code = code
+        self.sentence = sentence
+        self.call = call
 
 
 class Held(EcsrollError):

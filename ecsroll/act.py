@@ -1,0 +1,362 @@
+"""Action -> AWS: one match, each case safe to repeat, each answered with the fact that it made.
+
+Why each may be repeated: records, sizes, suspensions and states are set to a value, not changed by one; a template
+version is found by its description before it is made; a termination names its instance, and one that lowers
+DesiredCapacity is never sent twice without a reading in between.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from ecsroll.answers import DRAIN_ATTRIBUTE, Answer
+from ecsroll.aws import Aws, chunks
+from ecsroll.drain import verdict
+from ecsroll.errors import AwsRefusal, EcsrollError
+from ecsroll.events import Event
+from ecsroll.ledger import Ledger, Place, Pointed
+from ecsroll.model import (
+    Action,
+    CloseRoll,
+    Deregister,
+    Drain,
+    Forget,
+    Host,
+    Note,
+    OpenRoll,
+    Point,
+    PointBack,
+    ResumeRebalance,
+    SetSize,
+    SuspendRebalance,
+    Terminate,
+    Undrain,
+    Unprotect,
+)
+from ecsroll.observe import Observer
+
+__all__ = ["Actor"]
+
+
+@dataclass
+class Actor:
+    """Carries out actions on one cluster."""
+
+    aws: Aws
+    observer: Observer
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return self.observer.cluster
+
+    def act(self, action: Action) -> Event:  # noqa: C901, PLR0912 - one match, a line a case: the table of contents
+        """Do it, and say what was done."""
+        match action:
+            case OpenRoll():
+                self.observer.records.write_roll(action.roll)
+                kind = "roll_progressed" if action.roll.finished else "roll_opened"
+                return self._event(kind, action, groups=list(action.roll.groups), epoch=action.roll.epoch)
+            case CloseRoll():
+                self.observer.records.close(action.roll)
+                return self._event("roll_closed", action, result=action.roll.result, epoch=action.roll.epoch)
+            case Note():
+                self.observer.records.write_ledger(action.ledger)
+                return self._event("ledger_noted", action, group=action.ledger.group)
+            case Forget():
+                self.observer.records.forget_ledger(action.group)
+                return self._event("ledger_forgotten", action, group=action.group)
+            case Point():
+                self._point(action.ledger, action.pointed)
+                return self._event("target_set", action, group=action.ledger.group, image=action.pointed.image)
+            case PointBack():
+                self._point_back(action.ledger, action.pointed)
+                return self._event("target_restored", action, group=action.ledger.group, image=action.pointed.image_was)
+            case SetSize():
+                return self._set_size(action)
+            case SuspendRebalance():
+                self._processes("suspend_processes", action.group)
+                return self._event("rebalance_suspended", action, group=action.group)
+            case ResumeRebalance():
+                self._processes("resume_processes", action.group)
+                return self._event("rebalance_resumed", action, group=action.group)
+            case Drain():
+                self._drain(action)
+                return self._event("drain_started", action, hosts=[host.id for host in action.hosts])
+            case Undrain():
+                self._undrain(action.hosts)
+                return self._event("drain_undone", action, hosts=[host.id for host in action.hosts])
+            case Terminate():
+                return self._terminate(action)
+            case Deregister():
+                self._deregister(action.host)
+                return self._event("host_deregistered", action, host=action.host.id)
+            case Unprotect():
+                self._unprotect(action)
+                return self._event("protection_removed", action, group=action.group, hosts=list(action.hosts))
+            case _:  # pragma: no cover - mypy holds the match complete
+                assert_never(action)
+
+    def _event(self, kind: str, action: Action, **facts: Any) -> Event:
+        return Event(kind=kind, at=self.aws.clock.now(), facts={**facts, "why": action.why})
+
+    # the group
+
+    def _set_size(self, action: SetSize) -> Event:
+        self.aws.call(
+            "autoscaling",
+            "update_auto_scaling_group",
+            AutoScalingGroupName=action.group,
+            MinSize=action.min,
+            MaxSize=action.max,
+            NewInstancesProtectedFromScaleIn=action.protects_new,
+        )
+        return self._event("size_set", action, group=action.group, min=action.min, max=action.max)
+
+    def _processes(self, operation: str, group: str) -> None:
+        self.aws.call("autoscaling", operation, AutoScalingGroupName=group, ScalingProcesses=["AZRebalance"])
+
+    def _unprotect(self, action: Unprotect) -> None:
+        for some in chunks(action.hosts, 50):
+            self.aws.call(
+                "autoscaling",
+                "set_instance_protection",
+                AutoScalingGroupName=action.group,
+                InstanceIds=list(some),
+                ProtectedFromScaleIn=False,
+            )
+
+    # the launch target
+
+    def _point(self, ledger: Ledger, entry: Pointed) -> None:
+        match entry.place:
+            case Place.TEMPLATE:
+                self._refer(ledger, entry, self._made_version(ledger, entry) or self._make_version(ledger, entry))
+            case Place.PARAMETER:
+                self._put_image(entry.name, entry.image)
+            case Place.CONFIGURATION:
+                self._refer_to_configuration(ledger.group, self._copy_configuration(ledger, entry))
+            case Place.PUBLIC:
+                raise EcsrollError(f"{entry.name} is AWS's parameter", hint="this should not happen: please report it")
+            case _:  # pragma: no cover
+                assert_never(entry.place)
+
+    def _point_back(self, ledger: Ledger, entry: Pointed) -> None:
+        if entry.place is Place.PARAMETER:
+            self._put_image(entry.name, entry.image_was)
+        elif entry.place is Place.CONFIGURATION:
+            self._refer_to_configuration(ledger.group, entry.name)
+        elif entry.spec == "$Latest":
+            self._delete_version(ledger, entry)
+        elif entry.version_was is not None:
+            self._refer(ledger, entry, entry.version_was)
+
+    def _made_version(self, ledger: Ledger, entry: Pointed) -> str | None:
+        """The version that an earlier life made for this roll, known by its description."""
+        versions = self.aws.pages(
+            "ec2",
+            "describe_launch_template_versions",
+            "LaunchTemplateVersions",
+            LaunchTemplateId=entry.name,
+            MinVersion=str(int(entry.version_was or 0) + 1),
+        )
+        wanted = _description(ledger, entry)
+        made = [said for said in versions if said.get("VersionDescription") == wanted]
+        return str(max(said["VersionNumber"] for said in made)) if made else None
+
+    def _make_version(self, ledger: Ledger, entry: Pointed) -> str:
+        """A version from the group's own, with nothing but the image changed.
+
+        The client token is new each time: one used before may be answered with a version deleted since.
+        """
+        answer = self.aws.call(
+            "ec2",
+            "create_launch_template_version",
+            LaunchTemplateId=entry.name,
+            SourceVersion=entry.version_was,
+            VersionDescription=_description(ledger, entry),
+            LaunchTemplateData={"ImageId": entry.image},
+            ClientToken=f"ecsroll-{ledger.epoch}-{self.aws.chance.getrandbits(64):016x}",
+        )
+        return str(answer["LaunchTemplateVersion"]["VersionNumber"])
+
+    def _delete_version(self, ledger: Ledger, entry: Pointed) -> None:
+        """``$Latest`` goes back by deleting our version, while it is the newest; else somebody else's counts now."""
+        made = self._made_version(ledger, entry)
+        answer = self.aws.call("ec2", "describe_launch_templates", LaunchTemplateIds=[entry.name])
+        if made is not None and str(answer["LaunchTemplates"][0]["LatestVersionNumber"]) == made:
+            self.aws.call("ec2", "delete_launch_template_versions", LaunchTemplateId=entry.name, Versions=[made])
+
+    def _refer(self, ledger: Ledger, entry: Pointed, version: str) -> None:
+        """Keep the way in which the group refers to its template: a number, ``$Default`` or ``$Latest``."""
+        if entry.spec == "$Default":
+            self.aws.call("ec2", "modify_launch_template", LaunchTemplateId=entry.name, DefaultVersion=version)
+        elif entry.spec != "$Latest":
+            self.aws.call(
+                "autoscaling",
+                "update_auto_scaling_group",
+                AutoScalingGroupName=ledger.group,
+                **_reference(self._raw_group(ledger.group), entry.name, version),
+            )
+
+    def _raw_group(self, name: str) -> Answer:
+        answer = self.aws.call("autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name])
+        found: Answer = answer["AutoScalingGroups"][0]
+        return found
+
+    def _put_image(self, parameter: str, image: str) -> None:
+        """The parameter keeps its data type: ``aws:ec2:image`` is validated, late and silently, so it is polled."""
+        said = self.aws.call("ssm", "get_parameter", Name=parameter)["Parameter"]
+        self.aws.call(
+            "ssm",
+            "put_parameter",
+            Name=parameter,
+            Value=image,
+            Type=said["Type"],
+            DataType=said.get("DataType", "text"),
+            Overwrite=True,
+        )
+
+    def _copy_configuration(self, ledger: Ledger, entry: Pointed) -> str:
+        """Launch configurations can not be changed: a copy with the new image, under a name that a rerun finds."""
+        name = f"{entry.name.partition('.ecsroll-')[0][:200]}.ecsroll-{ledger.epoch}-{entry.image}"
+        answer = self.aws.call("autoscaling", "describe_launch_configurations", LaunchConfigurationNames=[entry.name])
+        kept = {
+            key: value
+            for key, value in answer["LaunchConfigurations"][0].items()
+            if key not in _NOT_COPIED and value not in ("", [])
+        }
+        try:
+            self.aws.call(
+                "autoscaling",
+                "create_launch_configuration",
+                **{**kept, "LaunchConfigurationName": name, "ImageId": entry.image},
+            )
+        except AwsRefusal as no:
+            if no.code != "AlreadyExists":
+                raise
+        return name
+
+    def _refer_to_configuration(self, group: str, name: str) -> None:
+        self.aws.call(
+            "autoscaling", "update_auto_scaling_group", AutoScalingGroupName=group, LaunchConfigurationName=name
+        )
+
+    # the hosts
+
+    def _drain(self, action: Drain) -> None:
+        """Marked first: DRAINING without a mark of ours is somebody else's, also to ourselves after a crash."""
+        for some in chunks(action.hosts, 10):
+            self.aws.call(
+                "ecs",
+                "put_attributes",
+                cluster=self.cluster,
+                attributes=[_attribute(host, action.mark) for host in some],
+            )
+            self._set_state(some, "DRAINING")
+
+    def _undrain(self, hosts: Sequence[Host]) -> None:
+        """ACTIVE first: a host without its mark would be nobody's and stay fenced (bottlerocket-ecs-updater#51)."""
+        for some in chunks(hosts, 10):
+            self._set_state(some, "ACTIVE")
+            self.aws.call(
+                "ecs", "delete_attributes", cluster=self.cluster, attributes=[_attribute(host) for host in some]
+            )
+
+    def _set_state(self, hosts: Sequence[Host], status: str) -> None:
+        answer = self.aws.call(
+            "ecs",
+            "update_container_instances_state",
+            cluster=self.cluster,
+            containerInstances=[host.arn for host in hosts],
+            status=status,
+        )
+        for failure in answer.get("failures", ()):
+            # A host that has gone meanwhile shows in the next reading; anything else must not pass unseen.
+            if failure.get("reason") not in {"MISSING", "INACTIVE"}:
+                raise EcsrollError(
+                    f"ECS did not set {failure.get('arn')} {status}: {failure.get('reason')}",
+                    hint="run the same command again: it goes on",
+                )
+
+    def _terminate(self, action: Terminate) -> Event:
+        """Only after one more look that finds it empty (promise 2)."""
+        found = self._found_on(action)
+        if found:
+            return self._event("host_kept", action, host=action.host.id, found=found)
+        call = self.aws.call_once if action.shrink else self.aws.call
+        try:
+            call(
+                "autoscaling",
+                "terminate_instance_in_auto_scaling_group",
+                InstanceId=action.host.id,
+                ShouldDecrementDesiredCapacity=action.shrink,
+            )
+        except AwsRefusal as no:
+            # Gone by itself, or MinSize not lowered yet: the next reading tells which, and decides anew.
+            return self._event("host_kept", action, host=action.host.id, found=no.sentence)
+        return self._event("host_terminated", action, host=action.host.id, shrink=action.shrink)
+
+    def _found_on(self, action: Terminate) -> str:
+        container = self.observer.container_now(action.host.id) if action.host.arn is None else self._container(action)
+        if action.host.arn is None:
+            return "it has registered with ECS meanwhile" if container else ""
+        if container is not None and container.get("status") != "DRAINING":
+            return f"it is {container.get('status')}, not DRAINING"
+        tasks = self.observer.tasks_now(action.host.arn)
+        now = self.aws.clock.now()
+        held = [task.id[:8] for task in tasks if task.arn not in action.excused and verdict(task, now)]
+        return f"tasks {', '.join(held)}" if held else ""
+
+    def _container(self, action: Terminate) -> Answer | None:
+        answer = self.aws.call(
+            "ecs", "describe_container_instances", cluster=self.cluster, containerInstances=[action.host.arn]
+        )
+        found: Answer | None = next(iter(answer["containerInstances"]), None)
+        return found
+
+    def _deregister(self, host: Host) -> None:
+        """Forced: daemons may run on it to the end, and an instance without its agent is never told (facts 3.8)."""
+        try:
+            self.aws.call(
+                "ecs", "deregister_container_instance", cluster=self.cluster, containerInstance=host.arn, force=True
+            )
+        except AwsRefusal:
+            # Deregistered by ECS itself since the reading: what was wanted is so. The next reading shows if not.
+            return
+
+
+_NOT_COPIED = {"LaunchConfigurationName", "LaunchConfigurationARN", "CreatedTime", "ImageId"}
+
+
+def _description(ledger: Ledger, entry: Pointed) -> str:
+    return f"ecsroll {ledger.epoch} {ledger.group[:120]}: {entry.image}"
+
+
+def _attribute(host: Host, mark: str | None = None) -> dict[str, Any]:
+    attribute = {"name": DRAIN_ATTRIBUTE, "targetType": "container-instance", "targetId": host.arn}
+    return {**attribute, "value": mark} if mark is not None else attribute
+
+
+def _reference(group: Answer, template: str, version: str) -> dict[str, Any]:
+    """What UpdateAutoScalingGroup takes to make one of the group's template references another version."""
+    if "LaunchTemplate" in group:
+        return {"LaunchTemplate": {"LaunchTemplateId": template, "Version": version}}
+    policy = copy.deepcopy(group["MixedInstancesPolicy"])
+    mixed = policy["LaunchTemplate"]
+    specs = [mixed["LaunchTemplateSpecification"]]
+    specs += [
+        entry["LaunchTemplateSpecification"]
+        for entry in mixed.get("Overrides", ())
+        if "LaunchTemplateSpecification" in entry
+    ]
+    for spec in specs:
+        if spec.get("LaunchTemplateId") == template:
+            spec["Version"] = version
+            # AWS answers with id and name, and takes only one of them.
+            spec.pop("LaunchTemplateName", None)
+    for spec in specs:
+        if "LaunchTemplateId" in spec:
+            spec.pop("LaunchTemplateName", None)
+    return {"MixedInstancesPolicy": policy}

@@ -1,0 +1,302 @@
+"""How AWS is reached: sessions, pace, the one retry; AWS's errors become ours. Nothing else imports boto3.
+
+botocore's own retries are off, so that tenacity here, sleeping on the given clock, is the only retry (DESIGN 10).
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as Unreachable
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from ecsroll.clock import Clock
+from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
+
+__all__ = ["Aws", "Clients", "Pace", "chunks", "session"]
+
+T = TypeVar("T")
+
+# Refill per second of the token buckets that all callers of an account and region share (aws-facts 6); we take at
+# most half of it. (service, operation prefix) -> refill; the longest prefix counts.
+_REFILL: dict[tuple[str, str], float] = {
+    ("ecs", ""): 20,
+    ("ecs", "update_container_instances_state"): 40,
+    ("ecs", "deregister_container_instance"): 40,
+    ("ecs", "put_attributes"): 40,
+    ("ecs", "delete_attributes"): 40,
+    ("ecs", "stop_task"): 40,
+    ("ecs", "get_task_protection"): 80,
+    ("autoscaling", ""): 10,  # unpublished: DESIGN 9 allows five a second
+    ("ec2", "describe"): 10,
+    ("ec2", ""): 5,
+    ("elbv2", ""): 10,
+    ("ssm", "get_parameter"): 40,
+    ("ssm", ""): 3,
+    ("sts", ""): 20,
+}
+
+_THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "TooManyUpdates",
+        "SlowDown",
+    }
+)
+# ResourceContention comes as a 500 and ScalingActivityInProgress as a 400; both pass (facts 5.1).
+_PASSING = frozenset({"ResourceContention", "ScalingActivityInProgress", "RequestTimeout", "InternalFailure"})
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "UnauthorizedAccess",
+        "AuthFailure",
+        "NotAuthorized",
+    }
+)
+_EXPIRED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+    }
+)
+
+_TOKENS = {"elbv2": ("Marker", "NextMarker"), "ecs": ("nextToken", "nextToken")}
+
+
+class Clients(Protocol):
+    """Where clients come from: a boto3 session, or a simulation."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        ...
+
+
+def session(region: str | None = None, profile: str | None = None, *, call_timeout: float = 20.0) -> Clients:
+    """A session of the standard AWS environment, checked before anything is asked of it.
+
+    Raises UsageError without a region or with an unknown profile, AwsUnavailable without credentials.
+    """
+    try:
+        made = boto3.Session(region_name=region, profile_name=profile)
+        found = made.get_credentials()
+    except ProfileNotFound as error:
+        raise UsageError(
+            f"there is no AWS profile {profile!r}", hint="aws configure list-profiles shows them"
+        ) from error
+    except BotoCoreError as error:
+        raise AwsUnavailable(f"AWS credentials can not be read: {error}", hint="aws sts get-caller-identity") from error
+    if made.region_name is None:
+        raise UsageError("no AWS region is set", hint="give --region, or set AWS_REGION")
+    if found is None:
+        hint = "run aws configure sso (or aws login), set AWS_PROFILE, or give the task a role"
+        raise AwsUnavailable("no AWS credentials were found", hint=hint)
+    return _Session(made, call_timeout)
+
+
+@dataclass
+class _Session:
+    made: boto3.Session
+    timeout: float
+
+    def client(self, service: str) -> Any:
+        config = Config(
+            retries={"total_max_attempts": 1},
+            connect_timeout=self.timeout / 4,
+            read_timeout=self.timeout * 3 / 4,
+            max_pool_connections=16,
+            user_agent_extra="ecsroll",
+        )
+        return self.made.client(service, config=config)  # type: ignore[call-overload]
+
+
+@dataclass
+class Pace:
+    """At most half of each bucket's refill, so that the account's other tools keep theirs."""
+
+    clock: Clock
+    next_free: dict[tuple[str, str], float] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, service: str, operation: str) -> None:
+        """Wait until the next call of this bucket may be made."""
+        bucket = _bucket(service, operation)
+        with self.lock:
+            now = self.clock.elapsed()
+            at = max(now, self.next_free.get(bucket, now))
+            self.next_free[bucket] = at + 2 / _REFILL.get(bucket, 10)
+        if at > now:
+            self.clock.sleep(at - now)
+
+
+def _bucket(service: str, operation: str) -> tuple[str, str]:
+    fits = [key for key in _REFILL if key[0] == service and operation.startswith(key[1])]
+    return max(fits, key=lambda key: len(key[1]), default=(service, ""))
+
+
+@dataclass
+class Aws:
+    """Every call that ecsroll makes goes through :meth:`call`.
+
+    ``patience`` is how long one call is tried for, in seconds. ``workers`` of 1 makes calls one after another, in a
+    fixed order: what the simulator needs to be deterministic.
+    """
+
+    clients: Clients
+    clock: Clock
+    patience: float = 120.0
+    workers: int = 8
+    chance: random.Random = field(default_factory=random.Random)
+    made: dict[str, Any] = field(default_factory=dict)
+    made_calls: int = 0
+    changes: int = 0
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.clock)
+        self.lock = threading.Lock()
+
+    def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        """One call: paced, retried while the trouble is a passing one.
+
+        Raises AwsRefusal when AWS says no to what was asked, AwsUnavailable when it denied, throttled past patience or
+        could not be reached.
+        """
+        return self._try(_passes, service, operation, params)
+
+    def call_once(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
+        """One call that must not land twice: sent again only if AWS said that it did not land.
+
+        None when nobody knows whether it landed (a lost answer, a 5xx): the next reading shows it.
+        """
+        try:
+            return self._try(_surely_not_landed, service, operation, params)
+        except AwsUnavailable as error:
+            if error.__cause__ is not None and _passes(error.__cause__) and not _surely_not_landed(error.__cause__):
+                return None
+            raise
+
+    def _try(
+        self, passes: Callable[[BaseException], bool], service: str, operation: str, params: dict[str, Any]
+    ) -> dict[str, Any]:
+        began = self.clock.elapsed()
+        retrying = Retrying(
+            sleep=self.clock.sleep,
+            stop=lambda _: self.clock.elapsed() - began > self.patience,
+            wait=self._backoff,
+            retry=retry_if_exception(passes),
+            reraise=True,
+        )
+        try:
+            answer: dict[str, Any] = retrying(self._once, service, operation, params)
+        except (ClientError, BotoCoreError) as error:
+            raise _ours(error, service, operation) from error
+        return answer
+
+    def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.pace.take(service, operation)
+        with self.lock:
+            if service not in self.made:
+                self.made[service] = self.clients.client(service)
+            self.made_calls += 1
+            self.changes += not operation.startswith(("describe", "list", "get"))
+        answer: dict[str, Any] = getattr(self.made[service], operation)(**params)
+        return answer
+
+    def _backoff(self, state: RetryCallState) -> float:
+        """Full jitter under a doubling ceiling: 0.5 s, 1 s, 2 s, … 20 s."""
+        return self.chance.uniform(0.05, min(20.0, 0.5 * 2 ** (state.attempt_number - 1)))
+
+    def pages(self, service: str, operation: str, member: str, **params: Any) -> list[Any]:
+        """Every item of a paged list. A page may be short, even empty, although more follow (facts 6.5)."""
+        return [item for page in self._pages(service, operation, params) for item in page.get(member, ())]
+
+    def _pages(self, service: str, operation: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        asked, told = _TOKENS.get(service, ("NextToken", "NextToken"))
+        page = self.call(service, operation, **params)
+        yield page
+        while page.get(told):
+            page = self.call(service, operation, **{**params, asked: page[told]})
+            yield page
+
+    def gather(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Make independent readings side by side; the first trouble is raised, no partial answer is given."""
+        if self.workers == 1 or len(calls) < 2:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(min(self.workers, len(calls))) as pool:
+            return list(pool.map(lambda call: call(), calls))
+
+
+def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """The items in lists of at most ``size``: every batch call of AWS has its limit (facts 6.2)."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _code(error: BaseException) -> str:
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether the same call may work in a moment. Every change of ours may be repeated (act.py says why)."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return _code(error) in _THROTTLED | _PASSING or (status >= 500 and status != 501)
+    return isinstance(error, Unreachable | HTTPClientError)
+
+
+def _surely_not_landed(error: BaseException) -> bool:
+    return _code(error) in _THROTTLED | {"ResourceContention", "ScalingActivityInProgress"}
+
+
+def _ours(error: ClientError | BotoCoreError, service: str, operation: str) -> Exception:
+    call = f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"
+    code = _code(error)
+    if code in _DENIED:
+        hint = f"the credentials need {call}; docs/permissions.md lists all that a roll calls"
+        return AwsUnavailable(f"{call} is denied to these credentials: {_sentence(error)}", hint=hint)
+    if code in _EXPIRED or isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return AwsUnavailable(
+            f"AWS does not accept the credentials: {_sentence(error)}",
+            hint="sign in again, then run the same command: it goes on",
+        )
+    if isinstance(error, NoRegionError):
+        return UsageError("no AWS region is set", hint="give --region, or set AWS_REGION")
+    if _passes(error):
+        return AwsUnavailable(
+            f"{call} keeps failing: {_sentence(error)}", hint="run the same command again: it goes on"
+        )
+    if isinstance(error, ClientError):
+        return AwsRefusal(code, _sentence(error), call=call)
+    return AwsUnavailable(f"{call} could not be made: {_sentence(error)}", hint="check the endpoint and the network")
+
+
+def _sentence(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        return str(said.get("Message") or said.get("Code") or error)
+    return str(error)

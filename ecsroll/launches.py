@@ -1,0 +1,104 @@
+"""What a group launches, read from templates, parameters and launch configurations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ecsroll.answers import Answer, launch_names, launches_by, parameter_in
+from ecsroll.aws import Aws
+from ecsroll.errors import AwsRefusal, NotFound
+from ecsroll.ledger import Place
+from ecsroll.model import Launches
+
+__all__ = ["GROUP_TAG", "LaunchReader"]
+
+GROUP_TAG = "ecsroll:group"
+"""The tag by which a parameter says that it belongs to one group, and may be changed for it."""
+
+
+@dataclass
+class LaunchReader:
+    """Reads what groups launch; an answer is kept until it is asked for afresh or the group's reference changes."""
+
+    aws: Aws
+    known: dict[str, tuple[object, tuple[Launches, ...]]] = field(default_factory=dict)
+    owners: dict[str, str | None] = field(default_factory=dict)
+
+    def of(self, group: Answer, *, afresh: bool, others: Sequence[Answer]) -> tuple[Launches, ...]:
+        """What the group launches now, one for each template that it names.
+
+        ``others``: the groups of the region outside the roll, to tell with whom a template is shared.
+        """
+        specs, configuration = launch_names(group)
+        key = (tuple((spec.get("LaunchTemplateId"), spec.get("Version")) for spec in specs), configuration)
+        name = group["AutoScalingGroupName"]
+        if not afresh and name in self.known and self.known[name][0] == key:
+            return self.known[name][1]
+        if configuration is not None:
+            found: tuple[Launches, ...] = (self._configuration(configuration),)
+        else:
+            found = tuple(self._template(spec, name, others) for spec in specs)
+        self.known[name] = (key, found)
+        return found
+
+    def _configuration(self, name: str) -> Launches:
+        answer = self.aws.call("autoscaling", "describe_launch_configurations", LaunchConfigurationNames=[name])
+        if not answer["LaunchConfigurations"]:
+            raise NotFound(f"the launch configuration {name} is gone", hint="give the group a launch template")
+        return Launches(place=Place.CONFIGURATION, name=name, image=answer["LaunchConfigurations"][0]["ImageId"])
+
+    def _template(self, spec: Answer, group: str, others: Sequence[Answer]) -> Launches:
+        version = self._version(spec)
+        parameter = parameter_in(version.get("LaunchTemplateData", {}).get("ImageId") or "")
+        value = self.value(parameter) if parameter else None
+        launches = launches_by(spec, version, value, self._owner(parameter) if parameter else None, group)
+        sharing = tuple(sorted(name for other in others if (name := _shares(launches, other))))
+        return replace(launches, shared_with=sharing)
+
+    def _version(self, spec: Answer) -> Mapping[str, Any]:
+        which: dict[str, Any] = (
+            {"LaunchTemplateId": spec["LaunchTemplateId"]}
+            if "LaunchTemplateId" in spec
+            else {"LaunchTemplateName": spec["LaunchTemplateName"]}
+        )
+        answer = self.aws.call(
+            "ec2", "describe_launch_template_versions", **which, Versions=[spec.get("Version") or "$Default"]
+        )
+        if not answer["LaunchTemplateVersions"]:
+            raise NotFound(f"launch template {which} has no version {spec.get('Version')}", hint="mend the group first")
+        found: Mapping[str, Any] = answer["LaunchTemplateVersions"][0]
+        return found
+
+    def value(self, parameter: str) -> str | None:
+        """What a parameter resolves to, or None while it has no (valid) value."""
+        try:
+            answer = self.aws.call("ssm", "get_parameter", Name=parameter)
+        except AwsRefusal as no:
+            if no.code in {"ParameterNotFound", "ParameterVersionNotFound"}:
+                return None
+            raise
+        return str(answer["Parameter"]["Value"])
+
+    def _owner(self, parameter: str) -> str | None:
+        """The group that a parameter is tagged for; one with a version or label selector can not be changed."""
+        if parameter.startswith("/aws/") or ":" in parameter:
+            return None
+        if parameter not in self.owners:
+            answer = self.aws.call("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=parameter)
+            tags = {tag["Key"]: tag["Value"] for tag in answer.get("TagList", ())}
+            self.owners[parameter] = tags.get(GROUP_TAG)
+        return self.owners[parameter]
+
+
+def _shares(launches: Launches, other: Answer) -> str | None:
+    """The other group's name, if what the roll would change is what it launches too (DESIGN 5, Target)."""
+    if launches.place is Place.PUBLIC:
+        return None
+    specs, _ = launch_names(other)
+    for spec in specs:
+        if spec.get("LaunchTemplateId") == launches.name:
+            version = spec.get("Version") or "$Default"
+            follows_ours = version == "$Latest" or (version == "$Default" and launches.spec == "$Default")
+            if follows_ours or launches.place is Place.PARAMETER:
+                return str(other["AutoScalingGroupName"])
+    return None

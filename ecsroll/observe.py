@@ -1,0 +1,411 @@
+"""AWS -> Snapshot: batched to each API's limit, paged, side by side where it helps; never a partial picture.
+
+The first look reads the whole cluster. After that only what can have changed is asked again: the groups (one call),
+hosts in flight (booting, draining, without agent), the tasks on draining hosts, the services that had tasks there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from ecsroll import asg
+from ecsroll.answers import (
+    DRAIN_ATTRIBUTE,
+    Answer,
+    activity_of,
+    group_of,
+    host_of,
+    service_of,
+    shrank,
+    targets_of,
+    task_of,
+)
+from ecsroll.aws import Aws, chunks
+from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
+from ecsroll.launches import LaunchReader
+from ecsroll.ledger import Phase
+from ecsroll.model import Finding, Group, Host, Service, Snapshot, Targets, Task
+from ecsroll.records import Records, Written
+from ecsroll.survey import Survey, survey
+
+__all__ = ["Observer"]
+
+LISTED_WHOLE = 100
+"""Up to one page of container instances, listing them all costs no more than asking for the few that changed."""
+
+EVERY = 10
+"""Rounds after which the launch targets are read again although nothing of ours is under way there."""
+
+
+@dataclass
+class Observer:
+    """Looks at one cluster, again and again.
+
+    ``cluster`` is the cluster's name; ``groups`` the Auto Scaling groups asked for, or none for all of the cluster's.
+    """
+
+    aws: Aws
+    cluster: str
+    groups: tuple[str, ...] = ()
+    looks: int = 0
+    first: Survey | None = None
+    findings: dict[str, Finding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.records = Records(self.aws, self.cluster)
+        self.launches = LaunchReader(self.aws)
+        self._containers: dict[str, Answer] = {}
+        self._machines: dict[str, Answer] = {}
+        self._tasks: dict[str, dict[str, Task]] = {}
+        self._raw_protected: dict[str, datetime] = {}
+        self._services: dict[str, Service] = {}
+        self._targets: dict[str, Targets] = {}
+        self._delays: dict[str, timedelta] = {}
+        self._listed: set[str] = set()
+        self._unsettled: set[str] = set()
+
+    def look(self) -> Snapshot:
+        """One whole picture.
+
+        Raises NotFound for a cluster or group that is not there, AwsUnavailable when it can not be read.
+        """
+        at = self.aws.clock.now()
+        if self.first is None:
+            self.first = survey(self.aws, self.cluster, self.groups)
+            self.groups = self.first.groups
+            self._take_survey(self.first)
+        self.looks += 1
+        written = self.records.read()
+        raw = self._read_groups()
+        members = {
+            entry["InstanceId"]: (group["AutoScalingGroupName"], entry)
+            for group in raw
+            for entry in group.get("Instances", ())
+        }
+        self._read_containers(members)
+        self._read_machines(members)
+        hosts = self._hosts(members, at)
+        self._read_tasks(hosts)
+        self._read_services(hosts, written)
+        return self._picture(at, written, raw, hosts)
+
+    def tasks_now(self, arn: str) -> tuple[Task, ...]:
+        """Every task on one container instance, read afresh: the last look before a termination."""
+        self._list_host(arn)
+        return tuple(self._tasks[arn].values())
+
+    def container_now(self, instance: str) -> Answer | None:
+        """The container instance of an EC2 instance, read afresh; None if it has not registered."""
+        found = self._find([instance])
+        arns = [arn for arn in found if self._containers[arn].get("ec2InstanceId") == instance]
+        return self._containers[arns[0]] if arns else None
+
+    # the first look
+
+    def _take_survey(self, first: Survey) -> None:
+        self._containers = {said["containerInstanceArn"]: said for said in first.containers}
+        self._services = {said["serviceName"]: service_of(said) for said in first.services}
+        for said in first.tasks:
+            task = self._task(said)
+            self._tasks.setdefault(task.host, {})[task.arn] = task
+
+    # groups
+
+    def _read_groups(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for names in chunks(self.groups, 50):
+            found += self.aws.pages(
+                "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=list(names)
+            )
+        missing = set(self.groups) - {group["AutoScalingGroupName"] for group in found}
+        if missing:
+            raise NotFound(f"the group {', '.join(sorted(missing))} is gone", hint="ecsroll status shows what is owed")
+        return found
+
+    # container instances
+
+    def _read_containers(self, members: Mapping[str, tuple[str, Answer]]) -> None:
+        if self.looks == 1:
+            return
+        if len(self._containers) <= LISTED_WHOLE:
+            there = self._list_containers()
+            self._containers = {arn: said for arn, said in self._containers.items() if arn in there}
+            self._describe(there)
+            return
+        known = {said.get("ec2InstanceId") for said in self._containers.values()}
+        new = [instance for instance in members if instance not in known]
+        changed = {*self._list_containers(status="DRAINING"), *self._list_containers(filter="agentConnected == false")}
+        self._describe(sorted(changed | self._unsettled))
+        if new:
+            self._find(new)
+        gone = {said["containerInstanceArn"] for said in self._containers.values() if said.get("status") == "INACTIVE"}
+        self._containers = {arn: said for arn, said in self._containers.items() if arn not in gone}
+
+    def _list_containers(self, **params: Any) -> list[str]:
+        arns: list[str] = self.aws.pages(
+            "ecs", "list_container_instances", "containerInstanceArns", cluster=self.cluster, **params
+        )
+        return arns
+
+    def _find(self, instances: Sequence[str]) -> list[str]:
+        """Container instances of these EC2 instances: AWS filters, so that 5,000 hosts need not be listed."""
+        arns: list[str] = []
+        for some in chunks(instances, 50):
+            arns += self._list_containers(filter=f"ec2InstanceId in [{', '.join(some)}]")
+        self._describe(arns)
+        return arns
+
+    def _describe(self, arns: Sequence[str]) -> None:
+        calls = [
+            partial(
+                self.aws.call,
+                "ecs",
+                "describe_container_instances",
+                cluster=self.cluster,
+                containerInstances=list(some),
+            )
+            for some in chunks(arns, 100)
+        ]
+        for answer in self.aws.gather(calls):
+            self._containers.update({said["containerInstanceArn"]: said for said in answer["containerInstances"]})
+            for failure in answer.get("failures", ()):
+                _only_missing(failure, "container instance")
+                self._containers.pop(failure.get("arn", ""), None)
+
+    # EC2 instances
+
+    def _read_machines(self, members: Mapping[str, tuple[str, Answer]]) -> None:
+        """Image and launch time never change, so each instance is asked for once."""
+        ghostly = [said["ec2InstanceId"] for said in self._strangers(members) if said.get("ec2InstanceId")]
+        new = [*(instance for instance in members if instance not in self._machines), *ghostly]
+        calls = [
+            partial(
+                self.aws.pages,
+                "ec2",
+                "describe_instances",
+                "Reservations",
+                # A filter, not InstanceIds: one id that EC2 does not know yet would fail the whole call (facts 6.4).
+                Filters=[{"Name": "instance-id", "Values": list(some)}],
+            )
+            for some in chunks(sorted(set(new)), 200)
+        ]
+        for pages in self.aws.gather(calls):
+            for reservation in pages:
+                self._machines.update({said["InstanceId"]: said for said in reservation.get("Instances", ())})
+
+    def _strangers(self, members: Mapping[str, tuple[str, Answer]]) -> list[Answer]:
+        """Container instances with a mark of a roll whose EC2 instance is in no group of ours."""
+        return [
+            said
+            for said in self._containers.values()
+            if said.get("ec2InstanceId") not in members
+            and said.get("status") == "DRAINING"
+            and any(entry["name"] == DRAIN_ATTRIBUTE for entry in said.get("attributes", ()))
+        ]
+
+    def _hosts(self, members: Mapping[str, tuple[str, Answer]], at: datetime) -> dict[str, Host]:
+        by_instance = {said.get("ec2InstanceId"): said for said in self._containers.values()}
+        hosts = {
+            instance: host_of(group, member, self._machines.get(instance), by_instance.get(instance), at)
+            for instance, (group, member) in members.items()
+        }
+        self._unsettled = {host.arn for host in hosts.values() if host.arn and not host.serves}
+        return hosts
+
+    # tasks
+
+    def _read_tasks(self, hosts: Mapping[str, Host]) -> None:
+        """Tasks of draining hosts; of new hosts as far as daemons have to be seen there."""
+        draining = [host.arn for host in hosts.values() if host.arn and host.draining]
+        self._listed &= set(draining)
+        self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
+        for arn in draining:
+            # Listed whole once DRAINING has been read, as no task is placed there from then on; and once more when all
+            # that was known has stopped: this is the reading that may call it empty.
+            if arn not in self._listed or not self._open_tasks([arn]):
+                self._list_host(arn)
+                self._listed.add(arn)
+        if any(service.daemon for service in self._services.values()):
+            for host in hosts.values():
+                if host.arn and host.serves and host.arn not in self._tasks:
+                    self._list_host(host.arn, ("RUNNING",))
+                    self._drop_unless_running(host.arn)
+
+    def _drop_unless_running(self, arn: str) -> None:
+        """Look again next time while a daemon is still starting."""
+        if not any(task.daemon and task.last_status == "RUNNING" for task in self._tasks[arn].values()):
+            del self._tasks[arn]
+
+    def _open_tasks(self, arns: Iterable[str]) -> list[str]:
+        return [
+            task.arn
+            for arn in arns
+            for task in self._tasks.get(arn, {}).values()
+            if not task.stopped and not task.daemon
+        ]
+
+    def _list_host(self, arn: str, statuses: tuple[str, ...] = ("RUNNING", "STOPPED")) -> None:
+        """Both desired statuses: a task that is being stopped has STOPPED and is in neither counter (facts 3.4)."""
+        calls = [
+            partial(
+                self.aws.pages,
+                "ecs",
+                "list_tasks",
+                "taskArns",
+                cluster=self.cluster,
+                containerInstance=arn,
+                desiredStatus=status,
+            )
+            for status in statuses
+        ]
+        arns = [task for listed in self.aws.gather(calls) for task in listed]
+        known = self._tasks.get(arn, {})
+        self._tasks[arn] = {task: known[task] for task in known if task in arns}
+        self._protection([task for task in arns if task not in known or task in self._raw_protected])
+        self._describe_tasks(sorted(set(arns)))
+
+    def _describe_tasks(self, arns: Sequence[str]) -> None:
+        calls = [
+            partial(self.aws.call, "ecs", "describe_tasks", cluster=self.cluster, tasks=list(some))
+            for some in chunks(arns, 100)
+        ]
+        for answer in self.aws.gather(calls):
+            for said in answer["tasks"]:
+                task = self._task(said)
+                self._tasks.setdefault(task.host, {})[task.arn] = task
+            for failure in answer.get("failures", ()):
+                _only_missing(failure, "task")
+                for tasks in self._tasks.values():
+                    tasks.pop(failure.get("arn", ""), None)
+
+    def _task(self, said: Answer) -> Task:
+        daemons = frozenset(service.name for service in self._services.values() if service.daemon)
+        return task_of(said, daemons, self._raw_protected.get(said["taskArn"]))
+
+    def _protection(self, arns: Sequence[str]) -> None:
+        """Scale-in protection of tasks on hosts that are to go: an optional reading (facts 3.5)."""
+        for some in chunks(arns, 100):
+            answer = self._optional("ecs", "get_task_protection", cluster=self.cluster, tasks=list(some))
+            for entry in answer.get("protectedTasks", ()):
+                if entry.get("protectionEnabled") and entry.get("expirationDate"):
+                    self._raw_protected[entry["taskArn"]] = entry["expirationDate"]
+                else:
+                    self._raw_protected.pop(entry["taskArn"], None)
+
+    # services and targets
+
+    def _read_services(self, hosts: Mapping[str, Host], written: Written) -> None:
+        """Services that had tasks where hosts leave; daemons while hosts boot."""
+        canaries = {name for page in written.ledgers.values() if not page.canary_passed for name in page.canaries}
+        watched = [host for host in hosts.values() if host.draining or host.id in canaries]
+        names = {
+            task.service for host in watched for task in self._tasks.get(host.arn or "", {}).values() if task.service
+        }
+        if self._unsettled or any(host.arn is None for host in hosts.values()):
+            names |= {service.name for service in self._services.values() if service.daemon}
+        if self.looks > 1:
+            self._describe_services(sorted(names))
+        self._read_targets(names)
+
+    def _describe_services(self, names: Sequence[str]) -> None:
+        calls = [
+            partial(self.aws.call, "ecs", "describe_services", cluster=self.cluster, services=list(some))
+            for some in chunks(names, 10)
+        ]
+        for answer in self.aws.gather(calls):
+            for said in answer["services"]:
+                self._services[said["serviceName"]] = service_of(said)
+            for failure in answer.get("failures", ()):
+                _only_missing(failure, "service")
+                self._services.pop(failure.get("arn", "").rpartition("/")[2], None)
+
+    def _read_targets(self, names: Iterable[str]) -> None:
+        arns = sorted({arn for name in names if name in self._services for arn in self._services[name].target_groups})
+        for arn in arns:
+            if arn not in self._delays:
+                self._delays[arn] = self._deregistration_delay(arn)
+            answer = self._optional("elbv2", "describe_target_health", TargetGroupArn=arn)
+            if "TargetHealthDescriptions" in answer:
+                self._targets[arn] = targets_of(answer, self._delays[arn])
+
+    def _deregistration_delay(self, arn: str) -> timedelta:
+        answer = self._optional("elbv2", "describe_target_group_attributes", TargetGroupArn=arn)
+        said = {entry["Key"]: entry["Value"] for entry in answer.get("Attributes", ())}
+        return timedelta(seconds=int(said.get("deregistration_delay.timeout_seconds", 300)))
+
+    def _optional(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        """A reading that a roll can do without: that it failed is a finding, never a crash (DESIGN 7)."""
+        try:
+            return self.aws.call(service, operation, **params)
+        except (AwsRefusal, AwsUnavailable) as error:
+            subject = f"{service}:{operation}"
+            self.findings[subject] = Finding(
+                code="EC190", severity="warning", subject=subject, measured=str(error), fix=error.hint
+            )
+            return {}
+
+    # the picture
+
+    def _picture(self, at: datetime, written: Written, raw: Sequence[Answer], hosts: Mapping[str, Host]) -> Snapshot:
+        groups = {said["AutoScalingGroupName"]: self._group(said, written, hosts) for said in raw}
+        members: dict[str, tuple[str, Answer]] = {name: (host.group, {}) for name, host in hosts.items()}
+        return Snapshot(
+            at=at,
+            cluster=self.cluster,
+            groups=groups,
+            hosts=dict(hosts),
+            services=dict(self._services),
+            tasks={arn: tuple(tasks.values()) for arn, tasks in self._tasks.items()},
+            targets=dict(self._targets),
+            roll=written.roll,
+            ledgers=written.ledgers,
+            past=written.past,
+            ghosts=tuple(self._ghosts(members, at)),
+        )
+
+    def _group(self, said: Answer, written: Written, hosts: Mapping[str, Host]) -> Group:
+        assert self.first is not None
+        name = said["AutoScalingGroupName"]
+        page = written.ledgers.get(name)
+        pointing = page is not None and any(entry.phase is not Phase.HELD for entry in page.pointed)
+        stale = self.looks % EVERY == 1 or pointing or page is None
+        group = group_of(
+            said,
+            launches=self.launches.of(said, afresh=stale, others=self.first.others),
+            termination_hook=name in self.first.termination_hooks,
+            provider=self.first.providers.get(said["AutoScalingGroupARN"]),
+        )
+        live = frozenset(host for host in group.hosts if hosts[host].live)
+        doubt = asg.in_doubt(group, page.room if page else None, live)
+        if len(live) >= group.desired and not doubt:
+            return group
+        return self._with_activities(group, page.began if page else self.aws.clock.now())
+
+    def _with_activities(self, group: Group, since: datetime) -> Group:
+        answer = self.aws.call(
+            "autoscaling", "describe_scaling_activities", AutoScalingGroupName=group.name, MaxRecords=100
+        )
+        activities = [activity_of(said) for said in answer["Activities"]]
+        return replace(
+            group,
+            failures=tuple(entry for entry in activities if entry.status == "Failed" and entry.at >= since),
+            shrunk=frozenset(entry.instance for entry in activities if entry.instance and shrank(entry)),
+        )
+
+    def _ghosts(self, members: Mapping[str, tuple[str, Answer]], at: datetime) -> Iterable[Host]:
+        for said in self._strangers(members):
+            instance = said.get("ec2InstanceId", "")
+            state = self._machines.get(instance, {}).get("State", {}).get("Name", "terminated")
+            if state in {"shutting-down", "terminated"}:
+                yield host_of("", {"InstanceId": instance}, self._machines.get(instance), said, at)
+
+
+def _only_missing(failure: Answer, what: str) -> None:
+    """A thing that is gone is news; any other failure would leave the picture partial."""
+    if failure.get("reason") != "MISSING":
+        raise EcsrollError(
+            f"ECS could not describe the {what} {failure.get('arn')}: {failure.get('reason')}",
+            hint="run the same command again: it goes on",
+        )

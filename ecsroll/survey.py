@@ -1,0 +1,164 @@
+"""The first look at a cluster: whether it can be rolled at all, which groups it has, everything that runs on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ecsroll.answers import Answer, provider_of
+from ecsroll.aws import Aws, chunks
+from ecsroll.errors import AwsRefusal, EcsrollError, NotFound
+from ecsroll.model import CapacityProvider
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What the first look found, as AWS said it."""
+
+    groups: tuple[str, ...]
+    raw_groups: tuple[Answer, ...]
+    others: tuple[Answer, ...]
+    """Groups of the region outside this roll."""
+    providers: Mapping[str, CapacityProvider]
+    """By the group's ARN."""
+    containers: tuple[Answer, ...]
+    services: tuple[Answer, ...]
+    tasks: tuple[Answer, ...]
+    termination_hooks: frozenset[str]
+    """Groups with a termination lifecycle hook."""
+
+
+def survey(aws: Aws, cluster: str, asked: Sequence[str], *, tasks: bool = True) -> Survey:
+    """Look at the whole cluster.
+
+    ``asked``: the groups to roll, or none for all of the cluster's. Raises NotFound when there is nothing to roll: no
+    such cluster or group, no EC2 hosts, only Fargate, only managed instances.
+    """
+    said = _cluster(aws, cluster)
+    containers = _containers(aws, cluster)
+    providers = _providers(aws, said)
+    regional = aws.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", MaxRecords=100)
+    members = _members(regional, containers, providers)
+    if not members:
+        raise _nothing_to_roll(cluster, containers, said)
+    chosen = _chosen(cluster, asked, members, regional)
+    return Survey(
+        groups=tuple(chosen),
+        raw_groups=tuple(group for group in regional if group["AutoScalingGroupName"] in chosen),
+        others=tuple(group for group in regional if group["AutoScalingGroupName"] not in chosen),
+        providers={group["autoScalingGroupProvider"]["autoScalingGroupArn"]: provider_of(group) for group in providers},
+        containers=tuple(containers),
+        services=tuple(_services(aws, cluster)),
+        tasks=tuple(_tasks(aws, cluster)) if tasks else (),
+        termination_hooks=frozenset(name for name in chosen if _has_hook(aws, name)),
+    )
+
+
+def _cluster(aws: Aws, name: str) -> Answer:
+    answer = aws.call("ecs", "describe_clusters", clusters=[name])
+    found: list[Answer] = [said for said in answer["clusters"] if said.get("status") != "INACTIVE"]
+    if not found:
+        hint = "aws ecs list-clusters shows the clusters of this account and region"
+        raise NotFound(f"there is no ECS cluster {name!r} here", hint=hint)
+    return found[0]
+
+
+def _containers(aws: Aws, cluster: str) -> list[dict[str, Any]]:
+    arns = aws.pages("ecs", "list_container_instances", "containerInstanceArns", cluster=cluster)
+    return _described(aws, "describe_container_instances", "containerInstances", arns, 100, cluster=cluster)
+
+
+def _services(aws: Aws, cluster: str) -> list[dict[str, Any]]:
+    arns = aws.pages("ecs", "list_services", "serviceArns", cluster=cluster, maxResults=100)
+    return _described(aws, "describe_services", "services", arns, 10, cluster=cluster)
+
+
+def _tasks(aws: Aws, cluster: str) -> list[dict[str, Any]]:
+    arns = aws.pages("ecs", "list_tasks", "taskArns", cluster=cluster)
+    return _described(aws, "describe_tasks", "tasks", arns, 100, cluster=cluster)
+
+
+def _described(
+    aws: Aws, operation: str, member: str, arns: Sequence[str], size: int, **params: Any
+) -> list[dict[str, Any]]:
+    """Describe in batches, side by side. What has gone since it was listed is left out; any other failure raises."""
+    calls = [partial(aws.call, "ecs", operation, **params, **{member: list(some)}) for some in chunks(arns, size)]
+    found: list[dict[str, Any]] = []
+    for answer in aws.gather(calls):
+        found += answer[member]
+        for failure in answer.get("failures", ()):
+            if failure.get("reason") != "MISSING":
+                raise EcsrollError(
+                    f"ECS could not describe {failure.get('arn')}: {failure.get('reason')}",
+                    hint="run the same command again",
+                )
+    return found
+
+
+def _providers(aws: Aws, cluster: Answer) -> list[dict[str, Any]]:
+    names = [name for name in cluster.get("capacityProviders", ()) if not name.startswith("FARGATE")]
+    if not names:
+        return []
+    found: list[dict[str, Any]] = aws.pages(
+        "ecs", "describe_capacity_providers", "capacityProviders", capacityProviders=names
+    )
+    return [said for said in found if "autoScalingGroupProvider" in said]
+
+
+def _members(
+    regional: Sequence[Answer], containers: Sequence[Answer], providers: Sequence[Answer]
+) -> dict[str, Answer]:
+    """The cluster's groups: those with a host in it, and those behind its capacity providers."""
+    instances = {said.get("ec2InstanceId") for said in containers}
+    arns = {said["autoScalingGroupProvider"]["autoScalingGroupArn"] for said in providers}
+    return {
+        group["AutoScalingGroupName"]: group
+        for group in regional
+        if group.get("AutoScalingGroupARN") in arns
+        or any(member["InstanceId"] in instances for member in group.get("Instances", ()))
+    }
+
+
+def _nothing_to_roll(cluster: str, containers: Sequence[Answer], said: Answer) -> NotFound:
+    providers = said.get("capacityProviders", [])
+    if containers and all(_managed(entry) for entry in containers):
+        hint = "AWS replaces them by itself, at the latest every 21 days"
+        return NotFound(f"cluster {cluster!r} has only ECS managed instances", hint=hint)
+    if containers:
+        hint = "put the hosts into an Auto Scaling group: ecsroll replaces hosts through their group"
+        return NotFound(f"none of the {len(containers)} host(s) of {cluster!r} is in an Auto Scaling group", hint=hint)
+    if any(name.startswith("FARGATE") for name in providers) or said.get("runningTasksCount", 0):
+        return NotFound(
+            f"cluster {cluster!r} runs on Fargate only: it has no hosts", hint="there is nothing to replace"
+        )
+    hint = "check the region; hosts register when ECS_CLUSTER in their user data names the cluster"
+    return NotFound(f"cluster {cluster!r} has no EC2 hosts", hint=hint)
+
+
+def _managed(container: Answer) -> bool:
+    attributes = {entry["name"]: entry.get("value") for entry in container.get("attributes", ())}
+    return "ecs.managed-instance" in attributes or container.get("ec2InstanceId", "").startswith("mi-")
+
+
+def _chosen(cluster: str, asked: Sequence[str], members: Mapping[str, Answer], regional: Sequence[Answer]) -> list[str]:
+    """The groups to roll, in the order they were asked for, else by name."""
+    there = {group["AutoScalingGroupName"] for group in regional}
+    for name in asked:
+        if name not in there:
+            hint = f"groups of {cluster}: {', '.join(sorted(members))}"
+            raise NotFound(f"there is no Auto Scaling group {name!r} here", hint=hint)
+        if name not in members:
+            hint = f"groups of {cluster}: {', '.join(sorted(members))}"
+            raise NotFound(f"the group {name!r} has no hosts in cluster {cluster!r}", hint=hint)
+    return list(dict.fromkeys(asked)) or sorted(members)
+
+
+def _has_hook(aws: Aws, group: str) -> bool:
+    try:
+        answer = aws.call("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=group)
+    except AwsRefusal:
+        return True  # not known: so wait for Terminating:Wait to pass, which is right in both cases
+    hooks = answer.get("LifecycleHooks", ())
+    return any(hook.get("LifecycleTransition") == "autoscaling:EC2_INSTANCE_TERMINATING" for hook in hooks)
