@@ -5,6 +5,7 @@ version is found by its description before it is made; a termination names its i
 DesiredCapacity is never sent twice without a reading in between.
 """
 
+import base64
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -222,11 +223,11 @@ class Actor:
         """Launch configurations can not be changed: a copy with the new image, under a name that a rerun finds."""
         name = f"{entry.name.partition('.ecsroll-')[0][:200]}.ecsroll-{ledger.epoch}-{entry.image}"
         answer = self.aws.call("autoscaling", "describe_launch_configurations", LaunchConfigurationNames=[entry.name])
-        kept = {
-            key: value
-            for key, value in answer["LaunchConfigurations"][0].items()
-            if key not in _NOT_COPIED and value not in ("", [])
-        }
+        said = answer["LaunchConfigurations"][0]
+        kept = {key: value for key, value in said.items() if key not in _NOT_COPIED and value not in ("", [])}
+        if "UserData" in kept:
+            # AWS answers it encoded, and botocore encodes what it is given.
+            kept["UserData"] = base64.b64decode(kept["UserData"]).decode()
         try:
             self.aws.call(
                 "autoscaling",

@@ -5,9 +5,8 @@ Everything here is frozen data without AWS, clock or output. Times are aware dat
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Literal
 
 from ecsroll.ledger import Ledger, Place, Pointed, Roll
@@ -246,12 +245,12 @@ class Snapshot:
     cluster: str
     groups: Mapping[str, Group]
     hosts: Mapping[str, Host]
-    services: Mapping[str, Service] = MappingProxyType({})
-    tasks: Mapping[str, tuple[Task, ...]] = MappingProxyType({})
+    services: Mapping[str, Service] = field(default_factory=dict)
+    tasks: Mapping[str, tuple[Task, ...]] = field(default_factory=dict)
     """By container instance ARN. Complete for hosts that were DRAINING when the reading began."""
-    targets: Mapping[str, Targets] = MappingProxyType({})
+    targets: Mapping[str, Targets] = field(default_factory=dict)
     roll: Roll | None = None
-    ledgers: Mapping[str, Ledger] = MappingProxyType({})
+    ledgers: Mapping[str, Ledger] = field(default_factory=dict)
     """By group."""
     past: frozenset[int] = frozenset()
     """Epochs of earlier rolls."""
@@ -306,7 +305,7 @@ class Policy:
     older_than: timedelta | None = None
     all: bool = False
     instances: tuple[str, ...] = ()
-    images: Mapping[str, str] = MappingProxyType({})
+    images: Mapping[str, str] = field(default_factory=dict)
     """``group/template`` -> the image that was chosen for it before the roll."""
     by: str = ""
     """Who rolls, for whoever finds the record."""
@@ -332,13 +331,13 @@ class Memory:
     """When the last round looked."""
     looks: int = 0
     """Rounds in this life, two at most: a first picture may lag behind an earlier life's changes."""
-    shaky: Mapping[str, int] = MappingProxyType({})
+    shaky: Mapping[str, int] = field(default_factory=dict)
     """Hosts not (yet, or any more) ready -> good readings in a row."""
-    agentless: Mapping[str, datetime] = MappingProxyType({})
+    agentless: Mapping[str, datetime] = field(default_factory=dict)
     """Hosts without an agent -> since when."""
-    expected: Mapping[str, datetime] = MappingProxyType({})
+    expected: Mapping[str, datetime] = field(default_factory=dict)
     """``what:subject`` of changes of ours that no reading has shown yet -> when they were made."""
-    waiting: Mapping[str, datetime] = MappingProxyType({})
+    waiting: Mapping[str, datetime] = field(default_factory=dict)
     """``kind:subject`` of what the last round waited for -> since when."""
     calm: int = 0
     """Good readings in a row of the services that the canary carried."""

@@ -29,6 +29,7 @@ from ecsroll.simulator.parameters import Parameters
 from ecsroll.simulator.providers import Providers
 from ecsroll.simulator.scaling import Scaling
 from ecsroll.simulator.scheduler import Scheduler
+from ecsroll.simulator.tasks import Tasks
 from ecsroll.simulator.world import World
 
 __all__ = ["Simulation"]
@@ -49,6 +50,7 @@ class Simulation:
         self.scaling = Scaling(self)
         self.balancer = Balancer(self)
         self.clusters = Clusters(self)
+        self.tasks = Tasks(self)
         self.scheduler = Scheduler(self)
         self.providers = Providers(self)
 

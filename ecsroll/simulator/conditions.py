@@ -22,6 +22,8 @@ class Conditions:
     """Their agent is disconnected from now on; their containers go on running."""
     families_that_never_stop: set[str] = field(default_factory=set)
     """Tasks of these task-definition families stay in STOPPING for ever."""
+    families_that_fail_to_start: set[str] = field(default_factory=set)
+    """Their image can not be pulled: the tasks end with TaskFailedToStart, never having run."""
     protection_holds_drains: bool = True
     """Whether a DRAINING instance waits for protected tasks (aws-facts 3.5: not documented, so a switch)."""
     termination_hook_stalls: bool = False

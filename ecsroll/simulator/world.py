@@ -119,6 +119,10 @@ class World:
         """An id's random part."""
         return f"{self.random.getrandbits(4 * digits):0{digits}x}"
 
+    def uuid(self) -> str:
+        """An id in the form of a UUID."""
+        return "-".join(self.hex(digits) for digits in (8, 4, 4, 4, 12))
+
     # what happens
 
     def listen(self, kind: str, listener: Callable[..., None]) -> None:

@@ -1,0 +1,75 @@
+"""What has to be known before a roll starts: every finding at once, each with its code and the way out. Pure.
+
+More findings come with the issue "It knows before it starts"; these are the ones that a roll must not do without.
+"""
+
+from collections.abc import Iterator
+
+from ecsroll import asg
+from ecsroll.ledger import Place
+from ecsroll.model import Finding, Group, Policy, Snapshot
+
+__all__ = ["preflight"]
+
+
+def preflight(seen: Snapshot, policy: Policy) -> tuple[Finding, ...]:
+    """Everything that speaks against (or is worth saying about) rolling these groups with this policy."""
+    found: list[Finding] = []
+    for group in seen.groups.values():
+        for check in (_shared, _suspended, _no_room, _public):
+            found += check(group, seen, policy)
+    return tuple(found)
+
+
+def _shared(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    for launches in group.launches:
+        image = policy.images.get(f"{group.name}/{asg.name_of(launches)}")
+        others = [name for name in launches.shared_with if name not in seen.groups]
+        if others and image is not None and image != launches.image:
+            yield Finding(
+                code="EC101",
+                severity="blocking",
+                subject=group.name,
+                measured=f"{asg.name_of(launches)} is followed by {', '.join(others)} too, outside this roll",
+                fix="roll them together (--asg), give the group a template of its own, or --ami keep",
+            )
+
+
+def _suspended(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    del seen, policy
+    stopped = sorted(group.suspended & {"Launch", "Terminate"})
+    if stopped:
+        yield Finding(
+            code="EC102",
+            severity="blocking",
+            subject=group.name,
+            measured=f"{' and '.join(stopped)} is suspended: no host can be replaced",
+            fix=f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}",
+        )
+
+
+def _no_room(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    if not policy.keep_max_size or policy.unavailable.value:
+        return
+    if group.max <= group.desired and seen.of(group) and group.name not in seen.ledgers:
+        yield Finding(
+            code="EC103",
+            severity="blocking",
+            subject=group.name,
+            measured=f"MaxSize {group.max} leaves no room above the {group.desired} hosts, and it has to stay",
+            fix="leave out --keep-max-size (it is given back), or allow --max-unavailable 1",
+        )
+
+
+def _public(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    del seen
+    for launches in group.launches:
+        image = policy.images.get(f"{group.name}/{asg.name_of(launches)}")
+        if launches.place is Place.PUBLIC and image is not None and image != launches.image:
+            yield Finding(
+                code="EC104",
+                severity="warning",
+                subject=group.name,
+                measured=f"{launches.parameter} says {launches.image}, recommended is {image}",
+                fix="the roll goes to what the parameter says; point the template elsewhere to change that",
+            )
