@@ -358,6 +358,7 @@ class Clusters:
         host.version += 1
         self.room_changed(host)
         if may:
+            host.unsettled.update(self.sim.scheduler.daemons_of(host))
             self.sim.tasks.agent_returns(host)
             self.room_gained(host)
 

@@ -94,6 +94,9 @@ class Scheduler:
         if not force and service.desired and not service.daemon:
             raise Refusal("InvalidParameterException", "The service cannot be stopped while it is scaled above 0.")
         service.status, service.desired = "DRAINING", 0
+        for host in service.cluster.registered:
+            host.unsettled.pop(service, None)
+            self.sim.clusters.room_changed(host)
         for task in list(service.tasks):
             self._stop(task)
         self.touch(service)
@@ -341,7 +344,8 @@ class Scheduler:
             here[host] = [task for task in host.live if task.service is service and task.desired_status == "RUNNING"]
         for host, tasks in here.items():
             self._keep_daemon_on(service, host, tasks)
-            if host.unsettled.pop(service, self) is None:
+            if service in host.unsettled:
+                del host.unsettled[service]
                 self.sim.clusters.room_gained(host)
         service.desired = len(service.matching)
         return False

@@ -117,11 +117,13 @@ def _make_group(stage: Stage, group: GroupSet) -> None:
 
 def _launch(stage: Stage, group: GroupSet, image: str) -> dict[str, Any]:
     """One of the ways in which a group says what it launches."""
-    user_data = base64.b64encode(f"#!/bin/sh\necho ECS_CLUSTER={stage.cluster} >> /etc/ecs/ecs.config\n".encode())
-    data: dict[str, Any] = {"InstanceType": group.instance_type, "UserData": user_data.decode()}
+    script = f"#!/bin/sh\necho ECS_CLUSTER={stage.cluster} >> /etc/ecs/ecs.config\n"
     if group.reference == "configuration":
         name = f"{group.name}-v1"
-        stage.sim.client("autoscaling").create_launch_configuration(LaunchConfigurationName=name, ImageId=image, **data)
+        # botocore encodes the user data of a launch configuration by itself, and that of a template not.
+        stage.sim.client("autoscaling").create_launch_configuration(
+            LaunchConfigurationName=name, ImageId=image, InstanceType=group.instance_type, UserData=script
+        )
         return {"LaunchConfigurationName": name}
     data = {"InstanceType": group.instance_type, "UserData": base64.b64encode(script.encode()).decode()}
     template = stage.sim.client("ec2").create_launch_template(

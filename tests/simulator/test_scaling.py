@@ -10,7 +10,7 @@ from ecsroll.simulator import Simulation
 from ecsroll.simulator.world import World
 
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
-HOOK = "ecs-managed-draining-termination-hook"
+HOOK = "save-the-logs"
 TERMINATING, LAUNCHING = "autoscaling:EC2_INSTANCE_TERMINATING", "autoscaling:EC2_INSTANCE_LAUNCHING"
 
 
