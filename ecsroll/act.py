@@ -137,7 +137,7 @@ class Actor:
             case Place.PARAMETER:
                 self._put_image(entry.name, entry.image)
             case Place.CONFIGURATION:
-                self._refer_to_configuration(ledger.group, self._copy_configuration(ledger, entry))
+                self._refer_to_configuration(ledger.group, self._copy_configuration(entry))
             case Place.PUBLIC:
                 raise EcsrollError(f"{entry.name} is AWS's parameter", hint="this should not happen: please report it")
             case _:  # pragma: no cover
@@ -219,9 +219,9 @@ class Actor:
             Overwrite=True,
         )
 
-    def _copy_configuration(self, ledger: Ledger, entry: Pointed) -> str:
-        """Launch configurations can not be changed: a copy with the new image, under a name that a rerun finds."""
-        name = f"{entry.name.partition('.ecsroll-')[0][:200]}.ecsroll-{ledger.epoch}-{entry.image}"
+    def _copy_configuration(self, entry: Pointed) -> str:
+        """Launch configurations can not be changed: a copy with the new image, under the name that was noted."""
+        name = entry.version or entry.name
         answer = self.aws.call("autoscaling", "describe_launch_configurations", LaunchConfigurationNames=[entry.name])
         said = answer["LaunchConfigurations"][0]
         kept = {key: value for key, value in said.items() if key not in _NOT_COPIED and value not in ("", [])}

@@ -158,7 +158,7 @@ def launch_of(group: Group, host: Host) -> Launches | None:
     return next(ours, group.launches[0] if group.launches else None)
 
 
-def entry_for(launches: Launches, image: str | None) -> Pointed:
+def entry_for(launches: Launches, image: str | None, epoch: int) -> Pointed:
     """The entry to be noted for one of the group's launches; ``held`` at once where nothing has to change."""
     wanted = image or launches.image or ""
     stays = wanted == launches.image or launches.place is Place.PUBLIC
@@ -170,8 +170,18 @@ def entry_for(launches: Launches, image: str | None) -> Pointed:
         image_was=launches.image or "",
         image=launches.image or "" if stays else wanted,
         version_was=launches.version,
-        version=launches.version if stays or launches.place is Place.PARAMETER else None,
+        version=_version(launches, wanted, epoch, stays=stays),
     )
+
+
+def _version(launches: Launches, image: str, epoch: int, *, stays: bool) -> str | None:
+    """The version that is to be launched, as far as it is known before it is made.
+
+    A launch configuration can not be changed, so it is copied, under a name that a rerun finds again.
+    """
+    if launches.place is Place.CONFIGURATION and not stays:
+        return f"{launches.name.partition('.ecsroll-')[0][:200]}.ecsroll-{epoch}-{image}"
+    return launches.version if stays or launches.place is Place.PARAMETER else None
 
 
 def name_of(launches: Launches) -> str:

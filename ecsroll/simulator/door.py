@@ -225,13 +225,11 @@ def _check_shape(service: str, operation: str, answer: dict[str, Any]) -> None:
             raise AssertionError(f"{service}:{operation} answers nothing, yet the simulator says {answer}")
         return
     # Some answers' lists have a smallest length in the model, and AWS answers them empty all the same.
-    report = ParamValidator().validate(_without_empty_lists(answer), shape)
+    required = shape.metadata.get("required", ())
+    told = {member: value for member, value in answer.items() if value != [] or member in required}
+    report = ParamValidator().validate(told, shape)
     if report.has_errors():
         raise AssertionError(f"{service}:{operation}: not AWS's shape: {report.generate_report()}")
-
-
-def _without_empty_lists(answer: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in answer.items() if value != []}
 
 
 def _check_limits(service: str, operation: str, params: Params) -> None:

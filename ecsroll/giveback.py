@@ -1,0 +1,88 @@
+"""Giving back what was borrowed, in the order in which nothing can be taken away by it (promise 4). Pure."""
+
+from dataclasses import replace
+
+from ecsroll import asg
+from ecsroll.ledger import Phase
+from ecsroll.model import Forget, Group, OpenRoll, ResumeRebalance, Unprotect
+from ecsroll.turn import Turn
+
+__all__ = ["give_back", "return_protection", "return_rebalance", "return_room"]
+
+
+def give_back(turn: Turn) -> bool:
+    """Give everything back, in the order in which nothing can be taken away by it."""
+    if turn.old or turn.draining or not return_room(turn) or not return_protection(turn):
+        return True
+    if not return_rebalance(turn):
+        return True
+    turn.forgotten = True
+    done = replace(
+        turn.roll,
+        finished=(*turn.roll.finished, turn.group.name),
+        replaced=turn.roll.replaced + max(0, turn.page.old - len(turn.foreign)),
+    )
+    if turn.group.name in turn.seen.ledgers:
+        turn.actions.append(Forget(group=turn.group.name, why="everything was given back"))
+    turn.actions.append(OpenRoll(roll=done, why=f"{turn.group.name} is finished"))
+    return True
+
+
+def return_room(turn: Turn) -> bool:
+    """MinSize, MaxSize and birth protection, once no old host is left and nothing is borrowed."""
+    room = turn.page.room
+    if room is None:
+        return True
+    if room.borrowed or room.shrinking:
+        return False
+    back = asg.returned(turn.group, room)
+    reads_back = (turn.group.min, turn.group.max, turn.group.protects_new) == (back.min, back.max, back.protects_new)
+    if room.phase is Phase.RETURNING and reads_back:
+        # Kept until the hosts that were born protected are unprotected: the entry says that it was we who did it.
+        return True
+    turn.page = replace(turn.page, room=replace(room, phase=Phase.RETURNING))
+    turn.actions.append(back)
+    turn.wait("return", turn.group.name, f"until MinSize reads {back.min}")
+    return False
+
+
+def return_protection(turn: Turn) -> bool:
+    """The protection that new hosts were born with, once the group has no host too many that it could take."""
+    room = turn.page.room
+    if room is None or room.protects_was or _ecs_protects(turn.group):
+        return True
+    born = [host for host in turn.live if host.protected and host.launched_at >= turn.page.began]
+    if not born:
+        return True
+    if len(turn.live) != turn.group.desired:
+        turn.wait("return", turn.group.name, f"until {turn.group.desired} hosts are there, {len(turn.live)} now")
+        return False
+    settled = tuple(host.id for host in born if host.lifecycle == "InService")
+    if settled:
+        turn.actions.append(
+            Unprotect(group=turn.group.name, hosts=settled, why="they were born protected for the roll")
+        )
+    turn.wait("return", turn.group.name, "until no new host is protected any more")
+    return False
+
+
+def _ecs_protects(group: Group) -> bool:
+    """ECS itself flips protection here: whoever else writes it fights ECS (facts 4.3)."""
+    return group.provider is not None and group.provider.termination_protection
+
+
+def return_rebalance(turn: Turn) -> bool:
+    """AZRebalance, once it would not move a host."""
+    if turn.page.rebalance is None:
+        return True
+    if turn.page.rebalance is Phase.RETURNING and "AZRebalance" not in turn.group.suspended:
+        turn.page = replace(turn.page, rebalance=None)
+        return True
+    uneven = asg.uneven(turn.live, turn.group.zones)
+    if uneven > max(1, turn.page.uneven):
+        reason = f"zones differ by {uneven} hosts: AZRebalance would move some at once"
+        turn.wait("zones", turn.group.name, reason, limit=turn.policy.boot_timeout)
+        return False
+    turn.page = replace(turn.page, rebalance=Phase.RETURNING)
+    turn.actions.append(ResumeRebalance(group=turn.group.name, why="every host is in its place"))
+    return False

@@ -1,0 +1,153 @@
+"""What stops a roll before it spreads damage, and how it then ends: serving, undone, with its debts named. Pure."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ecsroll import asg, drain
+from ecsroll.giveback import return_protection, return_rebalance, return_room
+from ecsroll.ledger import Phase, Place
+from ecsroll.model import PointBack, Stop, Undrain, Verdict
+from ecsroll.turn import PATIENCE, Turn, chosen, entries, last_failure, why_not_ready
+
+__all__ = ["HALT", "gate"]
+
+# Gates: what stops a roll (promise 7) ------------------------------------------------------------------------------
+
+
+def gate(turn: Turn) -> Stop | None:
+    """The first reason to stop, or None."""
+    for gate in (_wrong_launch, _moved_target, _stuck_drain, _stuck_host, _stuck_group, _stuck_change):
+        reason = gate(turn)
+        if reason:
+            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name)
+    return None
+
+
+def _wrong_launch(turn: Turn) -> str | None:
+    """A host launched after the target was set that runs something else: never one more outdated host."""
+    since = turn.page.pointed_at
+    for host in turn.live:
+        late = since is not None and host.launched_at > since + PATIENCE
+        if late and host.image is not None and asg.outdated(host, turn.group, turn.page.pointed):
+            return f"{host.id} was launched with {host.image} after the group had been pointed at another image"
+    return None
+
+
+def _moved_target(turn: Turn) -> str | None:
+    for entry in turn.page.pointed:
+        launches = asg.launches_of(turn.group, entry)
+        moved = entry.phase is Phase.HELD and entry.place is not Place.PUBLIC
+        if moved and not asg.arrived(launches, entry):
+            now = launches.image if launches else "something else"
+            return f"{turn.group.name} was made to launch {now} by somebody else; this roll had set {entry.image}"
+    return None
+
+
+def _stuck_drain(turn: Turn) -> str | None:
+    for host in turn.draining:
+        held = turn.held_by(host)
+        if held and drain.overdue(host, turn.seen.at, turn.policy):
+            return f"{host.id} has not been drained within {turn.policy.drain_timeout}: {drain.sentence(held)}"
+    return None
+
+
+def _stuck_host(turn: Turn) -> str | None:
+    for host in turn.live:
+        if turn.waited("boot", host.id) > turn.policy.boot_timeout and not turn.is_ready(host):
+            why = why_not_ready(turn, host)
+            return f"{host.id} has not become ready within {turn.policy.boot_timeout}: it {why}"
+    return None
+
+
+def _stuck_group(turn: Turn) -> str | None:
+    name = turn.group.name
+    if turn.waited("launch", name) > turn.policy.boot_timeout and len(turn.live) < turn.group.desired:
+        there = f"{len(turn.live)} of {turn.group.desired} hosts of {name}"
+        return f"only {there} came within {turn.policy.boot_timeout}{last_failure(turn.group)}"
+    if turn.waited("zones", name) > turn.policy.boot_timeout:
+        return f"the zones of {name} stay uneven, so AZRebalance was left suspended"
+    return None
+
+
+def _stuck_change(turn: Turn) -> str | None:
+    """A change of ours that no reading shows: something undoes it, or AWS never validates it."""
+    for kind, what in (("target", "launch target"), ("room", "room"), ("return", "give-back")):
+        if turn.waited(kind, turn.group.name) > 5 * PATIENCE:
+            return f"the {what} of {turn.group.name} was set again and again for {5 * PATIENCE} and never read back"
+    return None
+
+
+# Steps of a stop: leave the cluster serving, undo open drains, point the target back, say what is owed ---------------
+
+
+def undrain(turn: Turn) -> bool:
+    """Hosts that are still there take tasks again."""
+    if turn.draining:
+        turn.actions.append(Undrain(hosts=tuple(turn.draining), why="the roll stops: they serve again"))
+        turn.wait("undo", turn.group.name, f"until {len(turn.draining)} host(s) are ACTIVE again")
+    room = turn.page.room
+    if room is not None and room.shrinking:
+        room = replace(asg.settle(turn.group, room, turn.read_live), shrinking=())
+        moved = asg.follow(turn.group, room) or room
+        turn.actions.append(asg.bounds(moved, turn.group, "the roll stops: the floor keeps scale-in out"))
+        turn.page = replace(turn.page, room=moved)
+    return bool(turn.draining) and not _out_of_patience(turn)
+
+
+def point_back(turn: Turn) -> bool:
+    """No scale-out from now on may launch what was just judged bad, unless somebody else has moved the target."""
+    back = []
+    for entry in turn.page.pointed:
+        launches = asg.launches_of(turn.group, entry)
+        there = launches is not None and launches.image == entry.image_was
+        theirs = entry.phase is Phase.HELD and not asg.arrived(launches, entry)
+        if entry.changes and not there and not theirs:
+            back.append(replace(entry, phase=Phase.RETURNING))
+    if back:
+        turn.page = replace(turn.page, pointed=tuple(back))
+        for entry in back:
+            why = f"the roll stops: {turn.group.name} launches {entry.image_was} again"
+            turn.actions.append(PointBack(ledger=turn.page, pointed=entry, why=why))
+        turn.wait("undo", turn.group.name, f"until it launches {back[0].image_was} again")
+        return not _out_of_patience(turn)
+    turn.page = replace(turn.page, pointed=(), pointed_at=None)
+    return False
+
+
+def return_the_rest(turn: Turn) -> bool:
+    """What can be given back without moving a task."""
+    if turn.page.room is not None and turn.page.room.borrowed:
+        return False
+    given = return_room(turn) and return_protection(turn) and return_rebalance(turn)
+    if given and turn.page.room is not None:
+        turn.page = replace(turn.page, room=None)
+    return not given and not _out_of_patience(turn)
+
+
+def say_why(turn: Turn) -> bool:
+    stop = turn.memory.stop
+    remaining = _remaining(turn)
+    turn.waits.clear()
+    turn.verdict = Verdict(
+        result="halted",
+        reason=stop.reason if stop else "",
+        next=f"ecsroll replace --cluster {turn.seen.cluster} (goes on where this stopped)",
+        replaced=turn.roll.replaced + max(0, turn.page.old - remaining),
+        remaining=remaining,
+        owed=asg.owed(turn.page),
+    )
+    return True
+
+
+def _remaining(turn: Turn) -> int:
+    """Hosts that still do not run what the roll wants."""
+    page = replace(turn.page, pointed=entries(turn.group, turn.roll.images, turn.roll.epoch))
+    return sum(1 for host in turn.live if chosen(host, turn.group, page, turn.policy))
+
+
+def _out_of_patience(turn: Turn) -> bool:
+    stop = turn.memory.stop
+    return stop is not None and turn.seen.at - stop.at > 3 * PATIENCE
+
+
+HALT: tuple[Callable[[Turn], bool], ...] = (undrain, point_back, return_the_rest, say_why)

@@ -1,0 +1,262 @@
+"""One group's turn in one round: what it sees, what it has written down, what it is about to do. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+
+from ecsroll import asg, drain
+from ecsroll.ledger import Ledger, Pointed, Roll
+from ecsroll.model import (
+    Action,
+    Decision,
+    Drain,
+    Group,
+    Host,
+    Memory,
+    Note,
+    Policy,
+    Snapshot,
+    Terminate,
+    Verdict,
+    Wait,
+)
+
+__all__ = [
+    "PATIENCE",
+    "Turn",
+    "chosen",
+    "entries",
+    "first_page",
+    "last_failure",
+    "remember",
+    "turn_of",
+    "why_not_ready",
+]
+
+PATIENCE = timedelta(seconds=60)
+"""How long a change of ours may take to show in a reading before it is made again (aws-facts 6.6, 9: API read lag)."""
+
+
+@dataclass
+class Turn:
+    """What one round does about one group. ``page`` is its ledger as it is to be after this round."""
+
+    seen: Snapshot
+    memory: Memory
+    policy: Policy
+    roll: Roll
+    group: Group
+    page: Ledger
+    actions: list[Action] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    verdict: Verdict | None = None
+    forgotten: bool = False
+
+    @cached_property
+    def epochs(self) -> frozenset[int]:
+        """Rolls whose marks are ours."""
+        return self.seen.past | {self.roll.epoch}
+
+    @cached_property
+    def live(self) -> list[Host]:
+        """Counted against DesiredCapacity; a termination of ours that no reading shows yet has happened."""
+        return [host for host in self.seen.of(self.group) if host.live and not self.expects("gone", host.id)]
+
+    @cached_property
+    def read_live(self) -> frozenset[str]:
+        """Live by the reading itself, which is as old as the DesiredCapacity beside it."""
+        return frozenset(host.id for host in self.seen.of(self.group) if host.live)
+
+    @cached_property
+    def outdated(self) -> list[Host]:
+        """Live hosts that are to be replaced."""
+        return [host for host in self.live if chosen(host, self.group, self.page, self.policy)]
+
+    @cached_property
+    def foreign(self) -> list[Host]:
+        """Outdated hosts that somebody else drains: they are left to whoever did it (promise 3)."""
+        return [host for host in self.outdated if host.draining and not drain.ours(host, self.epochs)]
+
+    @cached_property
+    def old(self) -> list[Host]:
+        """Those of them that are ours to replace."""
+        skipped = {host.id for host in self.foreign}
+        return [host for host in self.outdated if host.id not in skipped]
+
+    @cached_property
+    def draining(self) -> list[Host]:
+        """Drained by this tool and still there."""
+        return [host for host in self.live if drain.ours(host, self.epochs)]
+
+    @cached_property
+    def ready(self) -> list[Host]:
+        """Live hosts that tasks can move to."""
+        return [host for host in self.live if self.is_ready(host)]
+
+    def is_ready(self, host: Host) -> bool:
+        """InService, ACTIVE, agent connected, daemons RUNNING, in n readings; and not about to be drained."""
+        return host.serves and host.id not in self.memory.shaky and not self.expects("drain", host.id)
+
+    def expects(self, what: str, subject: str) -> bool:
+        """Whether we made this change and no reading has shown it yet."""
+        return f"{what}:{subject}" in self.memory.expected
+
+    def wait(self, kind: str, subject: str, reason: str, *, limit: timedelta | None = None) -> None:
+        """Say what is waited for; since when is remembered from the round that first said it."""
+        since = self.memory.waiting.get(f"{kind}:{subject}", self.seen.at)
+        self.waits.append(Wait(kind=kind, subject=subject, reason=reason, until=since + limit if limit else None))
+
+    def waited(self, kind: str, subject: str) -> timedelta:
+        """For how long the rounds before this one have waited for something."""
+        since = self.memory.waiting.get(f"{kind}:{subject}")
+        return self.seen.at - since if since else timedelta()
+
+    def held_by(self, host: Host) -> tuple[drain.Hold, ...]:
+        """What keeps the host from going."""
+        return drain.holds(host, self.seen, self.memory.agentless.get(host.id), self.policy)
+
+    def decision(self) -> Decision:
+        """The round's decision: the page first, if it has changed, then what it speaks of."""
+        noted: list[Action] = []
+        if not self.forgotten and self.seen.ledgers.get(self.group.name) != self.page:
+            noted.append(Note(ledger=self.page, why="before anything that it speaks of is changed"))
+        return Decision(actions=(*noted, *self.actions), waits=tuple(self.waits), verdict=self.verdict)
+
+    def remembered(self) -> Memory:
+        """The memory with every change of this round that a later reading has to show."""
+        changes = {key: self.seen.at for action in self.actions for key in _shown_by(action)}
+        waiting = {f"{wait.kind}:{wait.subject}": wait.since or self.seen.at for wait in self.waits}
+        return replace(self.memory, expected={**self.memory.expected, **changes}, waiting=waiting)
+
+
+def turn_of(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll) -> Turn | None:
+    """The turn of the first group that is not finished; groups roll one after another."""
+    for name in roll.groups:
+        if name not in roll.finished and name in seen.groups:
+            group = seen.groups[name]
+            page = seen.ledgers.get(name) or first_page(seen, memory, policy, roll, group)
+            return Turn(seen, memory, policy, roll, group, page)
+    return None
+
+
+def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group: Group) -> Ledger:
+    """A group's page before anything has been borrowed from it."""
+    page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, ready=0, old=0, uneven=0)
+    page = replace(page, pointed=entries(group, roll.images, roll.epoch))
+    turn = Turn(seen, memory, policy, roll, group, page)
+    return replace(page, ready=len(turn.ready), old=len(turn.old), uneven=asg.uneven(turn.live, group.zones))
+
+
+def entries(group: Group, images: Mapping[str, str], epoch: int) -> tuple[Pointed, ...]:
+    """What is to be noted for each of the group's launches."""
+    return tuple(
+        asg.entry_for(launches, images.get(f"{group.name}/{asg.name_of(launches)}"), epoch)
+        for launches in group.launches
+    )
+
+
+def chosen(host: Host, group: Group, page: Ledger, policy: Policy) -> bool:
+    """Whether the host is to be replaced. A host launched since the roll began is not, unless it is outdated."""
+    before = host.launched_at < page.began
+    if policy.instances:
+        return before and host.id in policy.instances
+    if policy.all:
+        return before
+    if policy.older_than is not None:
+        return host.launched_at < page.began - policy.older_than
+    return asg.outdated(host, group, page.pointed)
+
+
+# What outlives the round -----------------------------------------------------------------------------------------
+
+
+def remember(seen: Snapshot, memory: Memory, policy: Policy) -> Memory:
+    """Count good readings, note who has lost its agent, strike out what has been seen to happen."""
+    hosts = list(seen.hosts.values())
+    agentless = {
+        host.id: memory.agentless.get(host.id, seen.at)
+        for host in hosts
+        if host.live and host.arn is not None and not host.connected
+    }
+    return replace(
+        memory,
+        at=seen.at,
+        looks=min(2, memory.looks + 1),
+        shaky=_shaky(seen, memory, policy),
+        agentless=agentless,
+        expected={
+            key: since for key, since in memory.expected.items() if seen.at - since < PATIENCE and not _shows(seen, key)
+        },
+    )
+
+
+def _shaky(seen: Snapshot, memory: Memory, policy: Policy) -> dict[str, int]:
+    """Hosts that are not ready yet, or not any more, with their good readings in a row.
+
+    A host enters when it reads badly or was launched since the last look, and leaves after n good readings: so only
+    hosts in flight are remembered, never the whole cluster.
+    """
+    counts: dict[str, int] = {}
+    for host in seen.hosts.values():
+        if host.leaving or host.draining:
+            continue
+        good = _good(host, seen)
+        before = memory.shaky.get(host.id, 0 if _is_new(host, seen, memory) else None)
+        if not good:
+            counts[host.id] = 0
+        elif before is not None and before + 1 < policy.good_readings:
+            counts[host.id] = before + 1
+    return counts
+
+
+def _is_new(host: Host, seen: Snapshot, memory: Memory) -> bool:
+    since = memory.at if memory.at is not None else seen.roll.began if seen.roll else seen.at
+    return host.launched_at > since - PATIENCE and (seen.roll is None or host.launched_at > seen.roll.began)
+
+
+def _good(host: Host, seen: Snapshot) -> bool:
+    if not host.serves:
+        return False
+    running = {task.service for task in seen.on(host) if task.daemon and task.last_status == "RUNNING"}
+    # A daemon may not match this host (memberOf): then its service has all the tasks that it wants.
+    return all(
+        service.name in running or (service.running >= service.desired and not service.pending)
+        for service in seen.services.values()
+        if service.daemon
+    )
+
+
+def _shown_by(action: Action) -> list[str]:
+    """What a later reading has to show of a change."""
+    match action:
+        case Drain():
+            return [f"drain:{host.id}" for host in action.hosts]
+        case Terminate():
+            return [f"gone:{action.host.id}"]
+        case _:
+            return []
+
+
+def _shows(seen: Snapshot, key: str) -> bool:
+    what, _, subject = key.partition(":")
+    host = seen.hosts.get(subject)
+    if host is None or host.leaving:
+        return True
+    return what == "drain" and host.draining
+
+
+def why_not_ready(turn: Turn, host: Host) -> str:
+    """What a new host still lacks, as the end of a sentence that begins with its id."""
+    if host.lifecycle != "InService":
+        return f"is {host.lifecycle}"
+    if host.arn is None:
+        return "has not registered with ECS"
+    if not host.serves:
+        return f"is {host.status}, agent {'connected' if host.connected else 'not connected'}"
+    return f"{turn.memory.shaky.get(host.id, 0)} of {turn.policy.good_readings} good readings"
+
+
+def last_failure(group: Group) -> str:
+    """Why the group's last launch failed, as the end of a sentence; nothing if none did."""
+    return f"; last launch failed: {group.failures[0].message}" if group.failures else ""
