@@ -21,6 +21,7 @@ __all__ = [
     "entry_of",
     "follow",
     "in_doubt",
+    "in_zone",
     "landed",
     "launch_of",
     "launches_of",
@@ -143,10 +144,20 @@ def uneven(hosts: Iterable[Host], zones: Sequence[str]) -> int:
     return max(counts.values(), default=0) - min(counts.values(), default=0)
 
 
-def zone_order(hosts: Iterable[Host], live: Iterable[Host]) -> list[tuple[int, Host]]:
-    """Hosts with the number of live hosts in their zone, so that the fullest zone can go first."""
-    counts = Counter(host.zone for host in live)
-    return [(counts[host.zone], host) for host in hosts]
+def in_zone(hosts: Iterable[Host]) -> Counter[str]:
+    """How many of the hosts are in each zone."""
+    return Counter(host.zone for host in hosts)
+
+
+def zone_order(hosts: Iterable[Host], old: Iterable[Host], live: Iterable[Host]) -> list[tuple[tuple[int, int], Host]]:
+    """Hosts with their zone's rank: the zones with the most old hosts first, of equals the emptiest.
+
+    A successor comes up in the zone that its host has left, so the surplus stays where the room was made. Drained in
+    turns, the last old hosts stand in different zones, and in the fullest ones: they are those that make the group
+    smaller again, and that must leave the zones even.
+    """
+    left, filled = in_zone(old), in_zone(live)
+    return [((-left[host.zone], filled[host.zone]), host) for host in hosts]
 
 
 # What it launches ------------------------------------------------------------------------------------------------

@@ -335,35 +335,31 @@ def _canary_order(turn: Turn, free: list[Host]) -> list[Host]:
     """Healthy hosts that carry the most services, and no more of them than are to be canaries."""
     there = [name for name in turn.page.canaries if name in turn.group.hosts]
     wanted = turn.policy.canary - len(there)
-    fit = asg.zone_order([host for host in free if turn.is_ready(host)], turn.live)
+    zoned = asg.zone_order(free, turn.old, turn.live)
+    fit = [(ranks, host) for ranks, host in zoned if turn.is_ready(host)]
     fit.sort(key=lambda pair: (-len(drain.services_on(pair[1], turn.seen)), pair[0], pair[1].id))
     return [host for _, host in fit][: max(0, wanted)]
 
 
 def _order(turn: Turn, free: list[Host]) -> list[Host]:
-    """Sick hosts first, they cost nothing; then by zone; then the fewest moves.
-
-    A successor comes up in the zone that its host has left, so the surplus stays where the room was made: the old hosts
-    of the fullest zones go last, because the last ones shrink the group and that must leave the zones even.
-    """
-    zoned = asg.zone_order(free, turn.live)
+    """Sick hosts first, they cost nothing; then by zone; then the fewest moves."""
+    zoned = asg.zone_order(free, turn.old, turn.live)
     ranked = sorted(zoned, key=lambda pair: (turn.is_ready(pair[1]), pair[0], pair[1].tasks, pair[1].id))
     return [host for _, host in ranked]
 
 
 def _surplus_order(turn: Turn, spare: list[Host]) -> list[Host]:
     """What the group does not launch any more, then the fullest zone, then the emptiest host (DESIGN 5)."""
-    zoned = asg.zone_order(spare, turn.live)
-    ranked = sorted(
-        zoned,
-        key=lambda pair: (
-            not asg.outdated(pair[1], turn.group, turn.page.pointed),
-            -pair[0],
-            pair[1].tasks,
-            pair[1].id,
+    filled = asg.in_zone(turn.live)
+    return sorted(
+        spare,
+        key=lambda host: (
+            not asg.outdated(host, turn.group, turn.page.pointed),
+            -filled[host.zone],
+            host.tasks,
+            host.id,
         ),
     )
-    return [host for _, host in ranked]
 
 
 def _need(turn: Turn) -> int:

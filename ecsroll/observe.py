@@ -49,6 +49,8 @@ class Observer:
     aws: Aws
     cluster: str
     groups: tuple[str, ...] = ()
+    tasks: bool = True
+    """Whether to read what runs on the hosts; who only wants to know their images need not."""
     looks: int = 0
     first: Survey | None = None
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Observer:
         """
         at = self.aws.clock.now()
         if self.first is None:
-            self.first = survey(self.aws, self.cluster, self.groups)
+            self.first = survey(self.aws, self.cluster, self.groups, tasks=self.tasks)
             self.groups = self.first.groups
             self._take_survey(self.first)
         self.looks += 1
@@ -87,8 +89,9 @@ class Observer:
         self._read_containers(members)
         self._read_machines(members)
         hosts = self._hosts(members, at)
-        self._read_tasks(hosts)
-        self._read_services(hosts, written)
+        if self.tasks:
+            self._read_tasks(hosts)
+            self._read_services(hosts, written)
         return self._picture(at, written, raw, hosts)
 
     def tasks_now(self, arn: str) -> tuple[Task, ...]:

@@ -29,6 +29,7 @@ __all__ = [
     "entries",
     "first_page",
     "last_failure",
+    "outdated_by_group",
     "remember",
     "turn_of",
     "why_not_ready",
@@ -260,3 +261,13 @@ def why_not_ready(turn: Turn, host: Host) -> str:
 def last_failure(group: Group) -> str:
     """Why the group's last launch failed, as the end of a sentence; nothing if none did."""
     return f"; last launch failed: {group.failures[0].message}" if group.failures else ""
+
+
+def outdated_by_group(seen: Snapshot, policy: Policy) -> dict[str, int]:
+    """How many hosts of each group a roll would replace, or still has to."""
+    roll = seen.roll or Roll(epoch=0, began=seen.at, groups=(), images=policy.images, policy={})
+    counts: dict[str, int] = {}
+    for name, group in seen.groups.items():
+        page = seen.ledgers.get(name) or first_page(seen, Memory(), policy, roll, group)
+        counts[name] = len(Turn(seen, Memory(), policy, roll, group, page).outdated)
+    return counts

@@ -221,9 +221,8 @@ class Balancer:
 
     def _unused(self, target: Target) -> None:
         target.group.targets.pop((target.id, target.port), None)
-        for targets in (self._of_instance.get(target.id),):
-            if targets is not None:
-                targets.pop(target, None)
+        self._of_instance.get(target.id, {}).pop(target, None)
+        target.failing = True  # whoever still counts on it, is wrong
         self._set(target, "unused")
 
     def _instance_stops(self, instance: Instance, reason: str) -> None:
@@ -232,7 +231,6 @@ class Balancer:
             if target.state in ("draining", "unused"):
                 continue
             if reason == "terminated" and target.id == instance.id:
-                target.failing = True
                 self.deregister(target)
             else:
                 self.fail(target)

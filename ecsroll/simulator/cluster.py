@@ -401,6 +401,7 @@ class Clusters:
     # the end
 
     def _instance_stops(self, instance: Instance, reason: str) -> None:
+        self.check_agents()
         host = self.by_instance.get(instance.id)
         if host is None:
             return

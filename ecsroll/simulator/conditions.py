@@ -24,6 +24,8 @@ class Conditions:
     """Tasks of these task-definition families stay in STOPPING for ever."""
     families_that_fail_to_start: set[str] = field(default_factory=set)
     """Their image can not be pulled: the tasks end with TaskFailedToStart, never having run."""
+    zones_are_rebalanced: bool = False
+    """ECS moves tasks between zones by itself, for services that have AZ rebalancing on (aws-facts 8.4)."""
     protection_holds_drains: bool = True
     """Whether a DRAINING instance waits for protected tasks (aws-facts 3.5: not documented, so a switch)."""
     termination_hook_stalls: bool = False

@@ -33,8 +33,7 @@ def begin(sim: "Simulation", service: Service, definition: TaskDefinition) -> De
 def settle(sim: "Simulation", service: Service) -> None:
     """Complete a deployment that is there, and drop those that are gone."""
     primary = service.primary
-    there = not service.old and sum(task in service.healthy for task in primary.tasks) >= service.desired
-    if primary.rollout_state == "IN_PROGRESS" and there:
+    if primary.rollout_state == "IN_PROGRESS" and not service.old and len(service.healthy) >= service.desired:
         _finish(sim, service, "COMPLETED", f"ECS deployment {primary.id} completed.")
     for earlier in service.deployments[1:]:
         if not earlier.tasks:

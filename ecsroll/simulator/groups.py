@@ -71,7 +71,7 @@ class Activity:
     end: datetime | None = None
     status: str = "InProgress"
     message: str = ""
-    progress: int = 0
+    progress: int = 50
 
     def finish(self, at: datetime, status: str = "Successful", message: str = "") -> None:
         """It is over."""

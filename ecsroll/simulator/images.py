@@ -274,6 +274,8 @@ class Images:
         self._extra: dict[str, Image] = {}
         self._trees: dict[str, dict[str, Parameter]] = {}
         self._withdrawn: set[str] = set()
+        self.tags: dict[str, dict[str, str]] = {}
+        """What the account has tagged images with."""
 
     # images
 
@@ -347,11 +349,13 @@ class Images:
         self._recommended[root] = (image_id, version, self.world.time)
         self._trees.pop(root, None)
 
-    def register(self, name: str, *, like: str | None = None, architecture: str = "x86_64") -> Image:
+    def register(
+        self, name: str, *, like: str | None = None, architecture: str = "x86_64", image_id: str | None = None
+    ) -> Image:
         """Make an image of the account's own; ``like`` names the release it was built from."""
         model = self.get(like) if like else None
         made = Image(
-            id=f"ami-0{_hash(self.world.region, self.world.account, name)[:16]}",
+            id=image_id or f"ami-0{_hash(self.world.region, self.world.account, name)[:16]}",
             name=name,
             created_at=self.world.time,
             os=model.os if model else "",

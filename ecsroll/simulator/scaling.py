@@ -1,6 +1,7 @@
 """EC2 Auto Scaling: what can be asked of groups, and how it is refused. How they then act stands in ``fleet``."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.fleet import Fleet
@@ -308,11 +309,11 @@ class Scaling:
         self._check_floor(group, len(members), decrement=decrement)
         activities = []
         for member in members:
-            now = stamp(self.world.time)
-            cause = f"At {now} instance {member.instance.id} was detached in response to a user request."
-            activities.append(self.fleet.record(group, f"Detaching EC2 instance: {member.instance.id}", cause))
-            activities[-1].finish(self.world.time)
+            cause = self._cause(group, member, "was detached", -1 if decrement else 0)
+            activity = self.fleet.record(group, f"Detaching EC2 instance: {member.instance.id}", cause)
+            activities.append(activity)
             self.fleet.let_go(group, member)
+            self.world.after(self.world.draw(STANDBY_TAKES), partial(self._finish, activity))
         self.fleet.resize(group, group.desired - (len(members) if decrement else 0), "detached")
         return activities
 
@@ -344,8 +345,7 @@ class Scaling:
         self._check_floor(group, len(members), decrement=decrement)
         activities = []
         for member in members:
-            now = stamp(self.world.time)
-            cause = f"At {now} instance {member.instance.id} was moved to standby in response to a user request."
+            cause = self._cause(group, member, "was moved to standby", -1 if decrement else 0)
             activities.append(self.fleet.record(group, f"Moving EC2 instance to Standby: {member.instance.id}", cause))
             self.fleet.shift(group, member, "EnteringStandby", "Standby", STANDBY_TAKES, activities[-1])
         self.fleet.resize(group, group.desired - (len(members) if decrement else 0), "standby")
@@ -363,13 +363,21 @@ class Scaling:
             raise Refusal("ValidationError", f"Exiting standby would exceed the group's max size {group.max}.")
         activities = []
         for member in members:
-            now = stamp(self.world.time)
-            cause = f"At {now} instance {member.instance.id} was moved out of standby in response to a user request."
+            cause = self._cause(group, member, "was moved out of standby", 1)
             description = f"Moving EC2 instance out of Standby: {member.instance.id}"
             activities.append(self.fleet.record(group, description, cause))
+            activities[-1].status, activities[-1].progress = "PreInService", 30
             self.fleet.shift(group, member, "Pending", "InService", STANDBY_TAKES, activities[-1])
         self.fleet.resize(group, group.desired + len(members), "standby")
         return activities
+
+    def _finish(self, activity: Activity) -> None:
+        activity.finish(self.world.time)
+
+    def _cause(self, group: Group, member: Member, what: str, by: int) -> str:
+        size = f"{'increasing' if by > 0 else 'shrinking'} the capacity from {group.desired} to {group.desired + by}"
+        request = f"At {stamp(self.world.time)} instance {member.instance.id} {what} in response to a user request"
+        return f"{request}, {size}." if by else f"{request}."
 
     def _check_floor(self, group: Group, count: int, *, decrement: bool) -> None:
         if decrement and group.desired - count < group.min:

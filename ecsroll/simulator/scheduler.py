@@ -23,6 +23,7 @@ __all__ = ["Scheduler"]
 STARTS_A_LOOK = 40  # with a look every few seconds: AWS's 500 tasks a service and minute (aws-facts 8.5)
 LONGEST_HOLD = 27 * 60.0  # start throttling grows to 27 minutes (aws-facts 8.3)
 PROVISIONING_AT_MOST = 500  # tasks a cluster (aws-facts 6.3)
+REBALANCES_AFTER = (60.0, 300.0)
 SCHEDULED = "ServiceSchedulerInitiated"
 # What RunTask and StartTask call it.
 REASONS = {
@@ -244,6 +245,9 @@ class Scheduler:
 
     def _stop(self, task: "Task") -> None:
         deployment = task.deployment.id if task.deployment is not None else ""
+        if task.sick is not None and task.deployment is not None and task.service is not None:
+            task.deployment.failed += 1
+            deployments.break_circuit(self.sim, task.service, task.deployment)
         reason = task.sick or f"Scaling activity initiated by (deployment {deployment})"
         self.sim.tasks.stop(task, SCHEDULED, reason)
         if task.service is not None:
@@ -399,7 +403,21 @@ class Scheduler:
         if steady and not service.steady:
             service.failures = 0
             self.say(service, f"(service {service.name}) has reached a steady state.", again=True)
+            if self.sim.conditions.zones_are_rebalanced and service.rebalanced:
+                self.world.after(self.world.draw(REBALANCES_AFTER), lambda: self._rebalance(service))
         service.steady = steady
+
+    def _rebalance(self, service: Service) -> None:
+        """Move one task from the fullest zone to the emptiest; the next after the next steady state (aws-facts 8.4)."""
+        open_zones = sorted({host.zone for host in service.cluster.registered if host.open})
+        counts = {zone: service.crowd.zones.get(zone, 0) for zone in open_zones}
+        if not service.steady or not counts or max(counts.values()) - min(counts.values()) < 2:
+            return
+        fullest = max(counts, key=lambda zone: counts[zone])
+        free = [task for task in service.tasks if task.zone == fullest and not self.sim.tasks.protected(task)]
+        if free:
+            service.moving[free[0]] = None
+            self.touch(service)
 
     def _say_what_moved(self, service: Service) -> None:
         started, service.started = service.started, []

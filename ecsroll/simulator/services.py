@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.definitions import TaskDefinition
-from ecsroll.simulator.placement import Crowd, Strategy, strategies_of
+from ecsroll.simulator.placement import ZONE, Crowd, Strategy, strategies_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +75,8 @@ class Service:
     leaving: "dict[Task, None]" = field(default_factory=dict)
     """Those on DRAINING hosts."""
     sick: "dict[Task, None]" = field(default_factory=dict)
+    moving: "dict[Task, None]" = field(default_factory=dict)
+    """Those that AZ rebalancing moves."""
     old: "dict[Task, None]" = field(default_factory=dict)
     """Those of an earlier deployment."""
     started: "list[Task]" = field(default_factory=list)
@@ -157,6 +159,14 @@ class Service:
         return int(said.get("minimumHealthyPercent", low)), int(said.get("maximumPercent", high))
 
     @property
+    def rebalanced(self) -> bool:
+        """AZ rebalancing: on where nothing is said and the service is fit for it (aws-facts 8.4)."""
+        said = self.request.get("availabilityZoneRebalancing")
+        fit = not self.daemon and self.percents[1] > 100 and self.strategies[0] == ("spread", ZONE)
+        pinned = any("availability-zone" in each.get("expression", "") for each in self.constraints)
+        return fit and not pinned if said is None else bool(said == "ENABLED")
+
+    @property
     def lower(self) -> int:
         """Healthy tasks that must stay: rounded up."""
         return math.ceil(self.desired * self.percents[0] / 100)
@@ -178,6 +188,7 @@ class Service:
         _keep(self.leaving, task, wanted and task.host is not None and task.host.status == "DRAINING")
         _keep(self.sick, task, wanted and task.sick is not None)
         _keep(self.old, task, wanted and task.deployment is not self.primary)
+        _keep(self.moving, task, wanted and task in self.moving)
 
     def _count(self, task: "Task", wanted: bool) -> None:
         if task.deployment is not None:
@@ -195,8 +206,8 @@ class Service:
             self.crowd.add(task.host, 1)
 
     def replaceable(self) -> "dict[Task, None]":
-        """The tasks that shall be replaced: on draining hosts, unhealthy, or of an earlier deployment."""
-        return {**self.leaving, **self.sick, **self.old}
+        """The tasks that shall be replaced: draining, unhealthy, of an earlier deployment, or in a crowded zone."""
+        return {**self.leaving, **self.sick, **self.old, **self.moving}
 
     def first_to_go(self, tasks: "list[Task]") -> "list[Task]":
         """In which order tasks are stopped: the zone, then the host, with most of them (aws-facts 3.3)."""

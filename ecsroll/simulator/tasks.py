@@ -365,10 +365,15 @@ class Tasks:
 
     def _agent(self, task: Task, step: Callable[[], None]) -> None:
         """The agent does or reports something: now, or when it is back."""
+        self.sim.clusters.check_agents()
         host = task.host
-        if host is None or host.agent_connected or host.status == "INACTIVE":
+        if host is None:
             step()
-        elif host.instance.state == "running":
+        elif host.instance.state != "running":
+            return  # agent and containers are gone; what becomes of the record, the host's end decides
+        elif host.agent_connected or host.status == "INACTIVE":
+            step()
+        else:
             task.step = step
             host.backlog.append(task)
 

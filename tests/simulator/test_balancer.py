@@ -123,3 +123,15 @@ def test_an_unknown_target_group_is_an_error() -> None:
     yard = Yard(0)
     with pytest.raises(ClientError, match="not found"):
         yard.sim.client("elbv2").describe_target_health(TargetGroupArn="arn:none")
+
+
+def test_a_task_behind_a_target_group_dies_with_its_host_of_the_hosts_death_fact_3_8() -> None:
+    yard = Yard(2)
+    service = yard.service(desired=2, **yard.behind(yard.group()))
+    host = yard.hosts[0]
+    (task,) = host.live
+    yard.sim.compute.terminate(host.instance.id)
+    yard.sim.sleep(60)
+    assert task.stop_code == "TerminationNotice"
+    yard.sim.sleep(120)
+    assert len(service.healthy) == 2

@@ -124,7 +124,7 @@ def test_from_nothing_it_starts_with_two_fact_4_4() -> None:
 def test_an_empty_host_goes_after_fifteen_minutes_fact_4_4() -> None:
     yard = Provided(3, managedScaling=SCALING)
     yard.service(desired=1)
-    yard.sim.sleep(600)
+    yard.sim.sleep(400)
     assert yard.asg.desired == 3
     yard.sim.sleep(600)
     assert yard.asg.desired == 1
@@ -172,3 +172,26 @@ def test_a_group_has_one_provider() -> None:
     again: Any = {"autoScalingGroupArn": yard.asg.arn}
     with pytest.raises(ClientError, match="already being used"):
         yard.ecs.create_capacity_provider(name="other", autoScalingGroupProvider=again)
+
+
+def test_ten_providers_a_page_fact_6_2() -> None:
+    yard = Yard(0)
+    for number in range(12):
+        yard.sim.providers.create(f"mi-{number}", {"managedInstancesProvider": {}})
+    first = yard.ecs.describe_capacity_providers()
+    rest = yard.ecs.describe_capacity_providers(nextToken=first["nextToken"])
+    assert (len(first["capacityProviders"]), len(rest["capacityProviders"])) == (10, 4)
+    assert {each["type"] for each in first["capacityProviders"]} == {"MANAGED_INSTANCES"}
+
+
+def test_alb_services_and_managed_draining_replace_a_whole_group_without_a_dip() -> None:
+    yard = Provided(3)
+    service = yard.service(desired=6, **yard.behind(yard.group(delay=30)))
+    old = [host.instance for host in yard.hosts]
+    scaling, least = yard.sim.client("autoscaling"), 6
+    for instance in old:
+        scaling.terminate_instance_in_auto_scaling_group(InstanceId=instance.id, ShouldDecrementDesiredCapacity=False)
+        while instance.state == "running" or len(yard.hosts) < 3:
+            yard.sim.sleep(1)
+            least = min(least, len(service.healthy))
+    assert (least, len(yard.hosts)) == (6, 3)

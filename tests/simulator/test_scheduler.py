@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ecsroll.simulator.cluster import ContainerInstance
 from ecsroll.simulator.services import Service
 from tests.simulator.containers import Yard
 
@@ -259,6 +262,35 @@ def test_a_fargate_service_runs_beside_the_hosts() -> None:
     assert [task.launch_type for task in service.healthy] == ["FARGATE", "FARGATE"]
 
 
+def test_az_rebalancing_moves_tasks_by_itself_when_the_conditions_say_so_fact_8_4() -> None:
+    yard = Yard(0)
+    for zone in "aab":
+        yard.launch(zone=zone)
+    yard.sim.sleep(120)
+    service = yard.service(desired=6)
+    yard.drain(*[host for host in yard.hosts if host.zone == "eu-west-1b"])
+    yard.sim.sleep(300)
+    assert zones(service) == [6]
+    yard.sim.conditions.zones_are_rebalanced = True
+    yard.drain(*[host for host in yard.hosts if host.zone == "eu-west-1b"], status="ACTIVE")
+    yard.ecs.update_service(cluster="prod", service="web", desiredCount=6)
+    yard.sim.sleep(3600)
+    assert zones(service) == [3, 3]
+
+
+def test_gpus_are_taken_by_the_piece() -> None:
+    yard = Yard(1, instance_type="g4dn.12xlarge")
+    gpu = {"resourceRequirements": [{"type": "GPU", "value": "2"}]}
+    service = yard.service(desired=3, container=gpu)
+    assert hosts(service) == [2]
+
+
+def test_a_code_deploy_service_drains_by_100_and_200_fact_3_2() -> None:
+    yard = Yard(2)
+    service = yard.service(desired=2, percents=(0, 100), deploymentController={"type": "CODE_DEPLOY"})
+    assert (service.lower, service.upper) == (2, 4)
+
+
 def test_the_same_seed_gives_the_same_story() -> None:
     def story(seed: int) -> list[str]:
         yard = Yard(4, seed=seed)
@@ -276,3 +308,70 @@ def test_a_quiet_cluster_costs_nothing() -> None:
     before = len(yard.sim.world.diary)
     yard.sim.sleep(30 * 24 * 3600)
     assert len(yard.sim.world.diary) == before
+
+
+# the books
+
+
+def check_books(yard: Yard) -> None:
+    tasks = list(yard.cluster.tasks.values())
+    wanted = [task for task in tasks if task.desired_status == "RUNNING"]
+    assert yard.cluster.running == sum(task.last_status == "RUNNING" for task in wanted)
+    assert yard.cluster.pending == sum(task.last_status != "RUNNING" for task in wanted)
+    for host in yard.hosts:
+        live = [task for task in tasks if task.host is host and task.last_status != "STOPPED"]
+        assert set(host.live) == set(live)
+        assert host.used_cpu == sum(task.definition.needs.cpu for task in live) <= host.cpu
+        assert host.movable == sum(not task.daemon for task in live)
+        assert len(host.ports) == sum(len(task.bindings) for task in live)
+    for service in yard.cluster.services.values():
+        mine = [task for task in wanted if task.service is service]
+        assert set(service.tasks) == set(mine)
+        assert service.crowd.hosts == Counter(task.host for task in mine if task.host is not None)
+        assert set(service.pending) == {task for task in mine if task.last_status != "RUNNING"}
+
+
+DEEDS = ("drain", "undrain", "kill", "grow", "scale", "deploy", "flap", "deregister", "stop", "wait")
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(deeds=st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 5)), max_size=12), seed=st.integers(0, 99))
+def test_the_books_agree_with_a_fresh_count_whatever_happens(deeds: list[tuple[str, int]], seed: int) -> None:
+    yard = Yard(4, seed=seed)
+    yard.service("daemon", schedulingStrategy="DAEMON", container={"cpu": 64}, wait=0)
+    yard.service("web", 5, wait=0, **yard.behind(yard.group(delay=20)))
+    yard.service("packed", 4, placementStrategy=[{"type": "binpack", "field": "memory"}])
+    for deed, number in deeds:
+        do(yard, deed, number)
+        check_books(yard)
+        yard.sim.sleep(7 * number)
+        check_books(yard)
+    yard.sim.sleep(900)
+    check_books(yard)
+
+
+def do(yard: Yard, deed: str, number: int) -> None:
+    host = yard.hosts[number % len(yard.hosts)] if yard.hosts else None
+    if deed == "grow":
+        yard.launch()
+    elif deed == "scale":
+        yard.ecs.update_service(cluster="prod", service="web", desiredCount=number)
+    elif deed == "deploy":
+        yard.ecs.update_service(cluster="prod", service="packed", forceNewDeployment=True)
+    elif host is not None:
+        do_to(yard, deed, host)
+
+
+def do_to(yard: Yard, deed: str, host: ContainerInstance) -> None:
+    if deed == "drain":
+        yard.drain(host)
+    elif deed == "undrain":
+        yard.drain(host, status="ACTIVE")
+    elif deed == "kill":
+        yard.sim.compute.terminate(host.instance.id)
+    elif deed == "flap":
+        yard.sim.clusters.flap(host, 20)
+    elif deed == "deregister":
+        yard.sim.clusters.deregister(host, force=True)
+    elif deed == "stop" and host.live:
+        yard.ecs.stop_task(cluster="prod", task=next(iter(host.live)).arn)

@@ -152,7 +152,8 @@ def describe_instance_status(sim: "Simulation", params: Params) -> dict[str, Any
     for instance in _chosen(sim, params):
         if instance.state == "running" or every:
             passed = "ok" if instance.state == "running" else "not-applicable"
-            checks = {"Status": passed, "Details": []}
+            details = [{"Name": "reachability", "Status": "passed"}] if instance.state == "running" else []
+            checks = {"Status": passed, "Details": details}
             shown.append(
                 {
                     "InstanceId": instance.id,
@@ -256,6 +257,8 @@ def _tags_of(sim: "Simulation", resource: str) -> dict[str, str]:
         return sim.compute.templates.find(resource).tags
     if resource.startswith("i-"):
         return sim.compute.must_find([resource])[0].tags
+    if resource.startswith("ami-"):
+        return sim.images.tags.setdefault(_must_be_image(sim, resource).id, {})
     raise Refusal("InvalidID", f"The ID '{resource}' is not valid")
 
 
@@ -272,7 +275,13 @@ def describe_images(sim: "Simulation", params: Params) -> dict[str, Any]:
     if not ids and not params.get("IncludeDeprecated"):
         found = [image for image in found if image.deprecated_at is None or image.deprecated_at > sim.world.time]
     filters = params.get("Filters") or ()
-    return {"Images": [_image(image) for image in found if _filtered(filters, _image_values(sim, image), {})]}
+    return {
+        "Images": [
+            _image(image, sim.images.tags.get(image.id, {}))
+            for image in found
+            if _filtered(filters, _image_values(sim, image), sim.images.tags.get(image.id, {}))
+        ]
+    }
 
 
 def _must_be_image(sim: "Simulation", image_id: str) -> Image:
@@ -309,7 +318,7 @@ def _iso(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def _image(image: Image) -> dict[str, Any]:
+def _image(image: Image, tags: dict[str, str]) -> dict[str, Any]:
     device = "/dev/sda1" if image.platform == "windows" else "/dev/xvda"
     volume = {
         "SnapshotId": f"snap-{image.id[4:]}",
@@ -335,6 +344,8 @@ def _image(image: Image) -> dict[str, Any]:
         "Hypervisor": "xen",
         "EnaSupport": True,
         "BlockDeviceMappings": [{"DeviceName": device, "Ebs": volume}],
+        "ImageLocation": f"{'amazon' if image.public else image.owner}/{image.name}",
+        "Tags": _tags(tags),
     }
     if image.public:
         shown["ImageOwnerAlias"] = "amazon"
@@ -348,12 +359,12 @@ def _image(image: Image) -> dict[str, Any]:
 # launch templates
 
 
-def _template(template: Template) -> dict[str, Any]:
+def _template(sim: "Simulation", template: Template) -> dict[str, Any]:
     return {
         "LaunchTemplateId": template.id,
         "LaunchTemplateName": template.name,
         "CreateTime": template.created_at,
-        "CreatedBy": "arn:aws:iam::111122223333:role/operator",
+        "CreatedBy": f"arn:aws:iam::{sim.world.account}:role/operator",
         "DefaultVersionNumber": template.default,
         "LatestVersionNumber": template.latest,
         "Tags": _tags(template.tags),
@@ -397,7 +408,7 @@ def create_launch_template(sim: "Simulation", params: Params) -> dict[str, Any]:
         tags=_given_tags(params, "launch-template"),
         token=params.get("ClientToken"),
     )
-    return {"LaunchTemplate": _template(made)}
+    return {"LaunchTemplate": _template(sim, made)}
 
 
 @_answers("CreateLaunchTemplateVersion")
@@ -421,7 +432,7 @@ def modify_launch_template(sim: "Simulation", params: Params) -> dict[str, Any]:
     template = _named(sim, params)
     if params.get("DefaultVersion"):
         sim.compute.templates.set_default(template, params["DefaultVersion"])
-    return {"LaunchTemplate": _template(template)}
+    return {"LaunchTemplate": _template(sim, template)}
 
 
 @_answers("DeleteLaunchTemplateVersions")
@@ -443,7 +454,7 @@ def delete_launch_template_versions(sim: "Simulation", params: Params) -> dict[s
 def delete_launch_template(sim: "Simulation", params: Params) -> dict[str, Any]:
     """Delete a template with all its versions."""
     template = _named(sim, params)
-    shown = _template(template)
+    shown = _template(sim, template)
     sim.compute.templates.delete(template)
     return {"LaunchTemplate": shown}
 
@@ -458,7 +469,7 @@ def describe_launch_templates(sim: "Simulation", params: Params) -> dict[str, An
     filters = params.get("Filters") or ()
     return {
         "LaunchTemplates": [
-            _template(each) for each in found if _filtered(filters, {"launch-template-name": each.name}, each.tags)
+            _template(sim, each) for each in found if _filtered(filters, {"launch-template-name": each.name}, each.tags)
         ]
     }
 
@@ -526,18 +537,27 @@ def describe_subnets(sim: "Simulation", params: Params) -> dict[str, Any]:
     for subnet in ids:
         if subnet not in sim.compute.subnets:
             raise Refusal("InvalidSubnetID.NotFound", f"The subnet ID '{subnet}' does not exist")
+    found = [_subnet(sim, subnet) for subnet in ids]
+    filters = params.get("Filters") or ()
+    return {"Subnets": [subnet for subnet in found if _filtered(filters, _subnet_values(subnet), {})]}
+
+
+def _subnet(sim: "Simulation", subnet: str) -> dict[str, Any]:
     return {
-        "Subnets": [
-            {
-                "SubnetId": subnet,
-                "VpcId": sim.compute.vpc_id,
-                "AvailabilityZone": sim.compute.subnets[subnet],
-                "State": "available",
-                "OwnerId": sim.world.account,
-            }
-            for subnet in ids
-        ]
+        "SubnetId": subnet,
+        "VpcId": sim.compute.vpc_id,
+        "AvailabilityZone": sim.compute.subnets[subnet],
+        "AvailableIpAddressCount": 4091,
+        "CidrBlock": "10.0.0.0/20",
+        "DefaultForAz": True,
+        "MapPublicIpOnLaunch": False,
+        "State": "available",
+        "OwnerId": sim.world.account,
     }
+
+
+def _subnet_values(subnet: dict[str, Any]) -> dict[str, str | None]:
+    return {"vpc-id": subnet["VpcId"], "subnet-id": subnet["SubnetId"], "availability-zone": subnet["AvailabilityZone"]}
 
 
 @_answers("DescribeAvailabilityZones")
@@ -546,7 +566,13 @@ def describe_availability_zones(sim: "Simulation", params: Params) -> dict[str, 
     zones = params.get("ZoneNames") or sim.compute.zones
     return {
         "AvailabilityZones": [
-            {"ZoneName": zone, "RegionName": sim.world.region, "State": "available", "ZoneType": "availability-zone"}
+            {
+                "ZoneName": zone,
+                "RegionName": sim.world.region,
+                "State": "available",
+                "ZoneType": "availability-zone",
+                "Messages": [],
+            }
             for zone in zones
         ]
     }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["at", "tagged"]
 
 Described = dict[str, Any]
+PROVIDERS_A_PAGE = 10  # botocore has no paginator for DescribeCapacityProviders (aws-facts 6.2)
 
 
 def at(sim: "Simulation", seconds: float) -> datetime:
@@ -372,7 +373,10 @@ def describe_capacity_providers(sim: "Simulation", params: Params) -> Described:
             shown.append({"capacityProviderArn": arn, "name": name, "status": "ACTIVE", "tags": [], "type": name})
         else:
             failures.append({"arn": sim.clusters.name("capacity-provider", name), "reason": "MISSING"})
-    return {"capacityProviders": shown, "failures": failures}
+    start = int(str(params.get("nextToken") or "page-0").removeprefix("page-"))
+    stop = start + int(params.get("maxResults") or PROVIDERS_A_PAGE)
+    more = {"nextToken": f"page-{stop}"} if stop < len(shown) else {}
+    return {"capacityProviders": shown[start:stop], "failures": failures, **more}
 
 
 # tags

@@ -97,31 +97,43 @@ def list_task_definitions(sim: "Simulation", params: Params) -> Described:
 
 
 def _service(sim: "Simulation", service: "Service", params: Params) -> Described:
-    request = service.request
-    low, high = service.percents
-    described = {
+    described = {**_state_of(sim, service), **_wishes_of(service)}
+    if service.controller != "ECS":
+        described["taskSets"] = []
+    return tagged(_said(described), service.tags, params)
+
+
+def _state_of(sim: "Simulation", service: "Service") -> Described:
+    return {
         "serviceArn": service.arn,
         "serviceName": service.name,
         "clusterArn": service.cluster.arn,
-        "loadBalancers": service.load_balancers,
-        "serviceRegistries": list(request.get("serviceRegistries") or ()),
         "status": service.status,
         "desiredCount": service.desired,
         "runningCount": len(service.tasks) - len(service.pending),
         "pendingCount": len(service.pending),
+        "taskDefinition": service.primary.definition.arn,
+        "deployments": [_deployment(sim, service, each) for each in service.deployments],
+        "events": [{"id": e.id, "createdAt": at(sim, e.at), "message": e.message} for e in service.events],
+        "createdAt": at(sim, service.created_at),
+    }
+
+
+def _wishes_of(service: "Service") -> Described:
+    request = service.request
+    low, high = service.percents
+    return {
+        "loadBalancers": service.load_balancers,
+        "serviceRegistries": list(request.get("serviceRegistries") or ()),
         "launchType": service.launch_type,
         "capacityProviderStrategy": service.strategy_items or None,
         "platformVersion": "1.4.0" if service.fargate else None,
-        "taskDefinition": service.primary.definition.arn,
         "deploymentConfiguration": {
             "deploymentCircuitBreaker": {"enable": False, "rollback": False},
             **(request.get("deploymentConfiguration") or {}),
             "minimumHealthyPercent": low,
             "maximumPercent": high,
         },
-        "deployments": [_deployment(sim, service, each) for each in service.deployments],
-        "events": [{"id": e.id, "createdAt": at(sim, e.at), "message": e.message} for e in service.events],
-        "createdAt": at(sim, service.created_at),
         "placementConstraints": list(request.get("placementConstraints") or ()),
         "placementStrategy": list(request.get("placementStrategy") or ()),
         "networkConfiguration": request.get("networkConfiguration"),
@@ -131,15 +143,12 @@ def _service(sim: "Simulation", service: "Service", params: Params) -> Described
         "enableECSManagedTags": bool(request.get("enableECSManagedTags", False)),
         "propagateTags": request.get("propagateTags", "NONE"),
         "enableExecuteCommand": bool(request.get("enableExecuteCommand", False)),
-        "availabilityZoneRebalancing": request.get("availabilityZoneRebalancing", "DISABLED"),
+        "availabilityZoneRebalancing": "ENABLED" if service.rebalanced else "DISABLED",
     }
-    if service.controller != "ECS":
-        described["taskSets"] = []
-    return tagged(_said(described), service.tags, params)
 
 
 def _deployment(sim: "Simulation", service: "Service", deployment: "Deployment") -> Described:
-    pending = sum(task in service.pending for task in deployment.tasks)
+    pending = sum(task in deployment.tasks for task in service.pending)
     return _said(
         {
             "id": deployment.id,
@@ -159,7 +168,7 @@ def _deployment(sim: "Simulation", service: "Service", deployment: "Deployment")
     )
 
 
-def _check_service(sim: "Simulation", params: Params) -> None:
+def _check_service(sim: "Simulation", params: Params, *, daemon: bool) -> None:
     for load_balancer in params.get("loadBalancers") or ():
         arn = load_balancer.get("targetGroupArn")
         if arn and not (arn in sim.balancer.groups and sim.balancer.groups[arn].load_balancers):
@@ -170,15 +179,17 @@ def _check_service(sim: "Simulation", params: Params) -> None:
     for constraint in params.get("placementConstraints") or ():
         if constraint["type"] == "memberOf":
             parse(constraint.get("expression") or "")
-    if params.get("schedulingStrategy") == "DAEMON" and params.get("placementStrategy"):
+    if daemon and params.get("desiredCount") is not None:
+        raise Refusal("InvalidParameterException", "The daemon scheduling strategy does not support a desired count.")
+    if daemon and params.get("placementStrategy"):
         raise Refusal("InvalidParameterException", "Daemon scheduling strategy does not support placement strategy.")
-    _check_percents(params)
+    _check_percents(params, daemon=daemon)
 
 
-def _check_percents(params: Params) -> None:
+def _check_percents(params: Params, *, daemon: bool) -> None:
     said = params.get("deploymentConfiguration") or {}
     low, high = said.get("minimumHealthyPercent", 100), said.get("maximumPercent", 200)
-    if params.get("schedulingStrategy") != "DAEMON" and low == high == 0:
+    if not daemon and low == high == 0:
         raise Refusal("InvalidParameterException", "Both maximumPercent and minimumHealthyPercent cannot be 0.")
 
 
@@ -193,7 +204,10 @@ def _find_service(cluster: "Cluster", name: str) -> "Service":
 def create_service(sim: "Simulation", params: Params) -> Described:
     """CreateService."""
     cluster = sim.clusters.find(params.get("cluster"))
-    _check_service(sim, params)
+    daemon = params.get("schedulingStrategy") == "DAEMON"
+    _check_service(sim, params, daemon=daemon)
+    if not daemon and params.get("desiredCount") is None:
+        raise Refusal("InvalidParameterException", "desiredCount is required for the REPLICA scheduling strategy.")
     made = sim.scheduler.create(cluster, params)
     made.tags = list(params.get("tags") or ())
     return {"service": _service(sim, made, {"include": ["TAGS"]})}
@@ -203,7 +217,7 @@ def create_service(sim: "Simulation", params: Params) -> Described:
 def update_service(sim: "Simulation", params: Params) -> Described:
     """UpdateService."""
     service = _find_service(sim.clusters.find(params.get("cluster")), params["service"])
-    _check_service(sim, params)
+    _check_service(sim, params, daemon=service.daemon)
     sim.scheduler.update(service, params)
     return {"service": _service(sim, service, {})}
 
@@ -249,18 +263,8 @@ def list_services(sim: "Simulation", params: Params) -> Described:
 
 def _task(sim: "Simulation", task: "Task", params: Params) -> Described:
     needs = task.definition.needs
-    moments = {
-        "createdAt": task.created_at,
-        "pullStartedAt": task.pulled_at,
-        "pullStoppedAt": task.pulled_at,
-        "startedAt": task.started_at,
-        "stoppingAt": task.stopping_at,
-        "executionStoppedAt": task.execution_stopped_at,
-        "stoppedAt": task.stopped_at,
-        "connectivityAt": task.pulled_at,
-    }
     described = {
-        **{name: at(sim, moment) for name, moment in moments.items() if moment is not None},
+        **_moments(sim, task),
         "taskArn": task.arn,
         "clusterArn": task.cluster.arn,
         "taskDefinitionArn": task.definition.arn,
@@ -287,6 +291,20 @@ def _task(sim: "Simulation", task: "Task", params: Params) -> Described:
         "tags": [],
     }
     return tagged(_said(described), task.tags, params)
+
+
+def _moments(sim: "Simulation", task: "Task") -> Described:
+    moments = {
+        "createdAt": task.created_at,
+        "pullStartedAt": task.pulled_at,
+        "pullStoppedAt": task.pulled_at,
+        "startedAt": task.started_at,
+        "stoppingAt": task.stopping_at,
+        "executionStoppedAt": task.execution_stopped_at,
+        "stoppedAt": task.stopped_at,
+        "connectivityAt": task.pulled_at,
+    }
+    return {name: at(sim, moment) for name, moment in moments.items() if moment is not None}
 
 
 def _container(task: "Task", container: Described) -> Described:
@@ -453,6 +471,10 @@ def update_task_protection(sim: "Simulation", params: Params) -> Described:
     if not 1 <= minutes <= 2880:
         raise Refusal("InvalidParameterException", "expiresInMinutes should be between 1 and 2880.")
     valid, failures = _protectable(sim, sim.clusters.find(params["cluster"]), params["tasks"])
+    if params["protectionEnabled"]:
+        blocked = [task for task in valid if task.service is not None and task in task.service.old]
+        failures += [{"arn": task.arn, "reason": "DEPLOYMENT_BLOCKED"} for task in blocked]
+        valid = [task for task in valid if task not in blocked]
     for task in valid:
         sim.tasks.protect(task, minutes if params["protectionEnabled"] else None)
     return {"protectedTasks": [_protection(sim, task) for task in valid], "failures": failures}

@@ -1,0 +1,453 @@
+"""The commands: words in, results out; no decisions. What is heavy is imported when it is needed."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from ecsroll.clock import Clock, SystemClock
+from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
+
+if TYPE_CHECKING:
+    from ecsroll.aws import Aws, Clients
+    from ecsroll.render import QuietScreen
+    from ecsroll.result import Result
+
+__all__ = ["Outside", "app", "main", "run"]
+
+app = typer.Typer(
+    name="ecsroll",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Replaces the EC2 hosts of ECS clusters without hurting what runs on them.",
+    epilog="Exit codes: 0 done, 2 usage, 3 not found, 4 refused, 5 halted safely, 6 AWS, 7 held, 8 outdated.",
+)
+
+
+@dataclass
+class Outside:
+    """Everything that the commands reach of the world; tests give another one."""
+
+    clients: "Clients | None" = None
+    clock: Clock = field(default_factory=SystemClock)
+    workers: int = 8
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    ask: Callable[[str], bool] | None = None
+    """How a question is asked; None: on the terminal, if there is one."""
+    exit_code: int = 0
+
+
+@dataclass
+class Shared:
+    """The options that every command takes."""
+
+    outside: Outside
+    region: str | None = None
+    profile: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """No colours: asked for by NO_COLOR, or not a terminal."""
+        return bool(os.environ.get("NO_COLOR")) or not self.outside.err.isatty()
+
+    def aws(self) -> "Aws":
+        """The way to AWS, with credentials and region checked."""
+        from ecsroll.aws import Aws, session
+
+        clients = self.outside.clients or session(self.region, self.profile)
+        return Aws(clients, self.outside.clock, workers=self.outside.workers)
+
+    def screen(self, title: str) -> "QuietScreen":
+        """Where the story is told."""
+        from rich.console import Console
+
+        from ecsroll.render import JsonScreen, LiveScreen, PlainScreen, QuietScreen
+
+        if self.json:
+            return JsonScreen(self.outside.out)
+        if self.quiet:
+            return QuietScreen()
+        console = Console(file=self.outside.err, highlight=False, no_color=self.plain or None)
+        if console.is_terminal and not self.verbose:
+            return LiveScreen(console, title)
+        return PlainScreen(console, self.verbose)
+
+    def finish(self, result: "Result") -> None:
+        """Show the result, and leave with its exit code."""
+        from ecsroll.render import show_result
+
+        show_result(result, out=self.outside.out, plain=self.plain, as_json=self.json)
+        raise typer.Exit(result.exit_code)
+
+
+# Options -----------------------------------------------------------------------------------------------------------
+
+_AWS = "AWS and output"
+Region = Annotated[
+    str | None, typer.Option("--region", envvar="ECSROLL_REGION", help="AWS region.", rich_help_panel=_AWS)
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", envvar="ECSROLL_PROFILE", help="AWS profile.", rich_help_panel=_AWS)
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        envvar="ECSROLL_JSON",
+        help="One JSON object a line on stdout; the last is the result.",
+        rich_help_panel=_AWS,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", envvar="ECSROLL_QUIET", help="Only the result.", rich_help_panel=_AWS)]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", envvar="ECSROLL_VERBOSE", help="Plain lines, every change of every wait.", rich_help_panel=_AWS
+    ),
+]
+ClusterName = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--asg",
+        envvar="ECSROLL_ASG",
+        help="Only this Auto Scaling group; may be given several times, in the order to roll them.",
+    ),
+]
+
+_PACE = "How fast"
+_WHICH = "Which hosts, which image"
+_CARE = "How careful"
+
+
+@app.callback()
+def common(
+    ctx: typer.Context,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Replaces the EC2 hosts of ECS clusters without hurting what runs on them."""
+    outside = ctx.obj if isinstance(ctx.obj, Outside) else Outside()
+    ctx.obj = Shared(outside, region, profile, as_json, quiet, verbose)
+
+
+def _shared(
+    ctx: typer.Context, region: str | None, profile: str | None, as_json: bool, quiet: bool, verbose: bool
+) -> Shared:
+    """The options as given before or after the command's name; both places mean the same."""
+    before: Shared = ctx.obj
+    return Shared(
+        before.outside,
+        region or before.region,
+        profile or before.profile,
+        as_json or before.json,
+        quiet or before.quiet,
+        verbose or before.verbose,
+    )
+
+
+@app.command()
+def replace(
+    ctx: typer.Context,
+    cluster: ClusterName,
+    asg: Groups = None,
+    ami: Annotated[
+        str,
+        typer.Option(envvar="ECSROLL_AMI", help="recommended, keep, previous, or an image id.", rich_help_panel=_WHICH),
+    ] = "recommended",
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ECSROLL_OLDER_THAN",
+            help="Replace hosts older than this, whatever they run, e.g. 30d.",
+            rich_help_panel=_WHICH,
+        ),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", envvar="ECSROLL_ALL", help="Replace every host, whatever it runs.", rich_help_panel=_WHICH
+        ),
+    ] = False,
+    instance: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ECSROLL_INSTANCE", help="Replace this host; may be given several times.", rich_help_panel=_WHICH
+        ),
+    ] = None,
+    max_surge: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_MAX_SURGE",
+            help="Hosts to add while rolling, as a number or a percentage.",
+            rich_help_panel=_PACE,
+        ),
+    ] = "1",
+    max_unavailable: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_MAX_UNAVAILABLE", help="Hosts that may be missing meanwhile.", rich_help_panel=_PACE
+        ),
+    ] = "0",
+    strategy: Annotated[
+        str,
+        typer.Option(envvar="ECSROLL_STRATEGY", help="rolling, or double: all new hosts first.", rich_help_panel=_PACE),
+    ] = "rolling",
+    keep_max_size: Annotated[
+        bool,
+        typer.Option(envvar="ECSROLL_KEEP_MAX_SIZE", help="Never raise the group's MaxSize.", rich_help_panel=_PACE),
+    ] = False,
+    canary: Annotated[
+        int,
+        typer.Option(
+            envvar="ECSROLL_CANARY",
+            help="Hosts drained first and kept until their tasks are healthy elsewhere; 0 for none.",
+            rich_help_panel=_CARE,
+        ),
+    ] = 1,
+    good_readings: Annotated[
+        int,
+        typer.Option(
+            envvar="ECSROLL_GOOD_READINGS",
+            help="Good readings in a row before something counts as ready.",
+            rich_help_panel=_CARE,
+        ),
+    ] = 3,
+    boot_timeout: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_BOOT_TIMEOUT", help="How long a new host may take to become ready.", rich_help_panel=_CARE
+        ),
+    ] = "15m",
+    drain_timeout: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_DRAIN_TIMEOUT", help="How long a host may take to become empty.", rich_help_panel=_CARE
+        ),
+    ] = "30m",
+    poll_interval: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_POLL_INTERVAL", help="Time between two looks at the cluster.", rich_help_panel=_PACE
+        ),
+    ] = "15s",
+    yes: Annotated[bool, typer.Option("--yes", "-y", envvar="ECSROLL_YES", help="Do not ask.")] = False,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Replace a cluster's outdated hosts, or go on with a roll that was cut off.
+
+    New hosts come first; an old one is drained when its successor is ready, and terminated when every task on it has
+    stopped. What was borrowed from the groups is given back. Run it again after any interruption: it goes on.
+    """
+    from ecsroll.commands import replace_hosts
+    from ecsroll.policy import Words, settle
+
+    shared = _shared(ctx, region, profile, as_json, quiet, verbose)
+    words = Words(
+        max_surge=max_surge,
+        max_unavailable=max_unavailable,
+        strategy=strategy,
+        canary=canary,
+        good_readings=good_readings,
+        boot_timeout=boot_timeout,
+        drain_timeout=drain_timeout,
+        poll_interval=poll_interval,
+        ami=ami,
+        older_than=older_than,
+        all=every,
+        keep_max_size=keep_max_size,
+        groups=asg or (),
+        instances=instance or (),
+    )
+    policy = settle(words)
+    confirm = _confirmation(shared, yes=yes)
+    screen = shared.screen(f"ecsroll replace · {cluster}")
+    try:
+        result = replace_hosts(shared.aws(), cluster, policy, screen, confirm)
+    finally:
+        screen.close()
+    shared.finish(result)
+
+
+def _confirmation(shared: Shared, *, yes: bool) -> Callable[[], bool]:
+    """How the roll is agreed to. Raises UsageError at once where nobody can be asked."""
+    if yes:
+        return lambda: True
+    ask = shared.outside.ask
+    if ask is None and not (sys.stdin.isatty() and shared.outside.err.isatty()):
+        raise UsageError("there is no terminal to ask on", hint="give --yes to roll without being asked")
+    return lambda: (ask or _asked)("Replace these hosts?")
+
+
+def _asked(question: str) -> bool:
+    return typer.confirm(question, err=True)
+
+
+@app.command("check-ami")
+def check_ami(
+    ctx: typer.Context,
+    cluster: Annotated[
+        list[str] | None, typer.Option(envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times.")
+    ] = None,
+    all_clusters: Annotated[
+        bool,
+        typer.Option("--all-clusters", envvar="ECSROLL_ALL_CLUSTERS", help="Every cluster of this account and region."),
+    ] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", envvar="ECSROLL_EXIT_CODE", help="Exit with 8 when something is outdated.")
+    ] = False,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show what runs, what is newest, how far behind it is and what changed."""
+    from ecsroll.commands import check_ami as checked
+
+    shared = _shared(ctx, region, profile, as_json, quiet, verbose)
+    if bool(cluster) == all_clusters:
+        raise UsageError(
+            "which clusters?", hint="give --cluster (several times, if you like) or --all-clusters, not both"
+        )
+    shared.finish(checked(shared.aws(), cluster or (), exit_code=exit_code))
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    cluster: ClusterName,
+    asg: Groups = None,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show where a roll stands, what it waits for, and what is owed. Changes nothing."""
+    from ecsroll.commands import status as standing
+    from ecsroll.policy import Words, settle
+
+    shared = _shared(ctx, region, profile, as_json, quiet, verbose)
+    shared.finish(standing(shared.aws(), cluster, settle(Words(groups=asg or ()))))
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    speed: Annotated[float, typer.Option(help="Simulated seconds a second; 0 is as fast as it can.", min=0)] = 60.0,
+    seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
+    from ecsroll.aws import Aws
+    from ecsroll.commands import replace_hosts
+    from ecsroll.demo import DemoClock, demo_stage
+    from ecsroll.policy import Words, settle
+
+    shared = _shared(ctx, None, None, as_json, quiet, verbose)
+    stage = demo_stage(seed=seed)
+    screen = shared.screen("ecsroll demo · nine hosts, two releases behind")
+    shown = 0.0 if shared.plain else speed
+    clock = DemoClock(stage.sim, shared.outside.clock, shown)
+    policy = settle(Words(max_surge="2"))
+    try:
+        result = replace_hosts(Aws(stage.sim, clock, workers=1), stage.cluster, policy, screen, lambda: True)
+    finally:
+        screen.close()
+    shared.finish(result)
+
+
+# Running -----------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:], Outside()))
+
+
+def run(words: Sequence[str], outside: Outside) -> int:
+    """Run one command; every way out has its exit code (docs/exit-codes.md)."""
+    try:
+        code = app(list(words), obj=outside, standalone_mode=False, prog_name="ecsroll")
+        return code if isinstance(code, int) else 0
+    except EcsrollError as error:
+        return _failed(words, outside, error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(words, outside)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except typer.TyperException as error:
+        wrong = UsageError(_what(error), hint="ecsroll --help, or ecsroll COMMAND --help")
+        return _failed(words, outside, wrong)
+
+
+def _what(error: Any) -> str:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return str(message)
+
+
+def _failed(words: Sequence[str], outside: Outside, error: EcsrollError) -> int:
+    """An error in words on stderr, and as the last JSON line if JSON was asked for."""
+    from ecsroll.render import show_error, show_result
+    from ecsroll.result import of_error
+
+    show_error(str(error), error.hint, err=outside.err, plain=not outside.err.isatty())
+    if _wants_json(words):
+        result = of_error(error, command=_command(words), cluster=_cluster(words))
+        show_result(result, out=outside.out, plain=True, as_json=True)
+    return error.exit_code
+
+
+def _interrupted(words: Sequence[str], outside: Outside) -> int:
+    from ecsroll.render import show_error, show_result
+    from ecsroll.result import Result
+
+    again = "run the same command again: it goes on where this stopped"
+    show_error("interrupted", again, err=outside.err, plain=not outside.err.isatty())
+    if _wants_json(words):
+        result = Result(
+            command=_command(words),
+            result="interrupted",
+            exit_code=EXIT_INTERRUPTED,
+            cluster=_cluster(words),
+            reason="interrupted",
+            next=again,
+        )
+        show_result(result, out=outside.out, plain=True, as_json=True)
+    return EXIT_INTERRUPTED
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    return "--json" in words or os.environ.get("ECSROLL_JSON", "").lower() in {"1", "true", "yes", "on"}
+
+
+def _command(words: Sequence[str]) -> str:
+    names = {"replace", "check-ami", "status", "demo"}
+    return next((word for word in words if word in names), "")
+
+
+def _cluster(words: Sequence[str]) -> str | None:
+    for place, word in enumerate(words):
+        if word == "--cluster" and place + 1 < len(words):
+            return words[place + 1]
+        if word.startswith("--cluster="):
+            return word.partition("=")[2]
+    return os.environ.get("ECSROLL_CLUSTER")

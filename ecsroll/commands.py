@@ -1,0 +1,282 @@
+"""What each command does, as a function that returns a result; ``cli.py`` reads words, ``render.py`` shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from ecsroll import ami
+from ecsroll.act import Actor
+from ecsroll.asg import owed
+from ecsroll.aws import Aws
+from ecsroll.decide import decide
+from ecsroll.engine import Round, rounds
+from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, Halted, NotFound, Refused
+from ecsroll.events import Event
+from ecsroll.images import AwsImages, choose_images, group_images
+from ecsroll.model import Decision, Finding, Memory, Policy, Snapshot, Wait
+from ecsroll.observe import Observer
+from ecsroll.preflight import preflight
+from ecsroll.result import Result
+from ecsroll.tally import Tally
+from ecsroll.turn import outdated_by_group
+
+__all__ = ["Screen", "check_ami", "replace_hosts", "status"]
+
+
+class Screen(Protocol):
+    """Where a command's story is told while it goes on."""
+
+    def intend(self, seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]) -> None:
+        """What is about to be done, before anybody is asked."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """A fact."""
+        ...
+
+    def round(self, step: Round, tally: Tally, aws: Aws) -> None:
+        """A new picture."""
+        ...
+
+
+# replace ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Story:
+    """Tells the screen what changed: each wait once, each round's picture."""
+
+    screen: Screen
+    aws: Aws
+    tally: Tally = field(default_factory=Tally)
+    waits: tuple[tuple[str, str, str], ...] = ()
+
+    def tell(self, step: Round) -> None:
+        self.tally.read(step.seen)
+        waits = tuple((wait.kind, wait.subject, wait.reason) for wait in step.decision.waits)
+        if waits and waits != self.waits:
+            facts = {"waits": [_plain_wait(wait) for wait in step.decision.waits]}
+            self.screen.event(Event(kind="waiting", at=step.seen.at, facts=facts))
+        self.waits = waits
+        self.screen.round(step, self.tally, self.aws)
+
+
+def replace_hosts(aws: Aws, cluster: str, policy: Policy, screen: Screen, confirm: Callable[[], bool]) -> Result:
+    """Roll the cluster's hosts, or go on with a roll that was cut off.
+
+    ``confirm`` is asked once, after the intention was shown and before anything is changed. Raises EcsrollError.
+    """
+    observer = Observer(aws, cluster, policy.groups)
+    seen = observer.look()
+    policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
+    findings = (*preflight(seen, policy), *observer.findings.values())
+    decision, _ = decide(seen, Memory(), policy)
+    if decision.verdict is not None and decision.verdict.result == "nothing":
+        return _result("replace", cluster, decision, findings, Tally(), aws)
+    screen.intend(seen, policy, outdated_by_group(seen, policy), findings)
+    if any(finding.severity == "blocking" for finding in findings) and seen.roll is None:
+        return _refused(cluster, findings)
+    if not confirm():
+        raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
+    return _roll(aws, cluster, policy, screen, observer, findings)
+
+
+def _roll(
+    aws: Aws, cluster: str, policy: Policy, screen: Screen, observer: Observer, findings: tuple[Finding, ...]
+) -> Result:
+    story = _Story(screen, aws)
+    decision = Decision()
+    for step in rounds(observer, Actor(aws, observer), policy, aws.clock, screen.event):
+        story.tell(step)
+        decision = step.decision
+    return _result("replace", cluster, decision, (*findings, *observer.findings.values()), story.tally, aws)
+
+
+def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
+    blocking = [finding for finding in findings if finding.severity == "blocking"]
+    first = blocking[0]
+    return Result(
+        command="replace",
+        result="refused",
+        exit_code=Refused.exit_code,
+        cluster=cluster,
+        reason=f"{first.code} {first.subject}: {first.measured}",
+        next=first.fix,
+        findings=findings,
+    )
+
+
+def _result(
+    command: str, cluster: str, decision: Decision, findings: tuple[Finding, ...], tally: Tally, aws: Aws
+) -> Result:
+    verdict = decision.verdict
+    assert verdict is not None
+    return Result(
+        command=command,
+        result=verdict.result,
+        exit_code=Halted.exit_code if verdict.result == "halted" else EXIT_OK,
+        cluster=cluster,
+        reason=verdict.reason,
+        next=verdict.next,
+        replaced=verdict.replaced,
+        remaining=verdict.remaining,
+        owed=verdict.owed,
+        findings=tuple(dict.fromkeys(findings)),
+        more={"figures": _figures(tally, aws)},
+    )
+
+
+def _figures(tally: Tally, aws: Aws) -> dict[str, Any]:
+    return {
+        "seconds": round(tally.took.total_seconds(), 1),
+        "tasks": tally.tasks,
+        "moved": len(tally.moved),
+        "moves_per_task": round(tally.moves, 2),
+        "lowest_capacity": round(tally.lowest, 3),
+        "lowest_service": tally.lowest_service,
+        "peak_hosts": tally.peak,
+        "calls": aws.made_calls,
+        "changing_calls": aws.changes,
+    }
+
+
+def _plain_wait(wait: Wait) -> dict[str, Any]:
+    return {
+        "kind": wait.kind,
+        "subject": wait.subject,
+        "reason": wait.reason,
+        "since": wait.since.isoformat() if wait.since else None,
+        "until": wait.until.isoformat() if wait.until else None,
+    }
+
+
+# status ----------------------------------------------------------------------------------------------------------
+
+
+def status(aws: Aws, cluster: str, policy: Policy) -> Result:
+    """Where a roll stands, what it would do or wait for next, what is owed. Changes nothing."""
+    observer = Observer(aws, cluster, policy.groups)
+    seen = observer.look()
+    images = seen.roll.images if seen.roll else {}
+    policy = replace(policy, images=images)
+    decision, _ = decide(seen, Memory(), policy)
+    pages = seen.ledgers.values()
+    reason = _standing(seen)
+    return Result(
+        command="status",
+        result="done",
+        exit_code=EXIT_OK,
+        cluster=cluster,
+        reason=reason,
+        next=f"ecsroll replace --cluster {cluster}" if seen.roll else "",
+        replaced=seen.roll.replaced if seen.roll else 0,
+        remaining=sum(outdated_by_group(seen, policy).values()),
+        owed=tuple(entry for page in pages for entry in owed(page)),
+        findings=tuple(observer.findings.values()),
+        more={
+            "groups": [_plain_group(seen, name, outdated_by_group(seen, policy)) for name in seen.groups],
+            "waits": [_plain_wait(wait) for wait in decision.waits] if seen.roll else [],
+        },
+    )
+
+
+def _standing(seen: Snapshot) -> str:
+    if seen.roll is None:
+        return "no roll is under way"
+    done = f"{len(seen.roll.finished)} of {len(seen.roll.groups)} group(s) finished"
+    by = f" by {seen.roll.by}" if seen.roll.by else ""
+    return f"roll {seen.roll.epoch}, begun {seen.roll.began:%Y-%m-%d %H:%M:%S}Z{by}: {done}"
+
+
+def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict[str, Any]:
+    group = seen.groups[name]
+    hosts = seen.of(group)
+    return {
+        "group": name,
+        "desired": group.desired,
+        "min": group.min,
+        "max": group.max,
+        "hosts": len([host for host in hosts if host.live]),
+        "serving": sum(host.serves for host in hosts),
+        "draining": sum(host.draining for host in hosts),
+        "outdated": outdated[name],
+        "launches": [launches.image for launches in group.launches],
+    }
+
+
+# check-ami -------------------------------------------------------------------------------------------------------
+
+
+def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool) -> Result:
+    """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them."""
+    everywhere = not clusters
+    names = list(clusters) or _all_clusters(aws)
+    catalogue = ami.Catalogue(AwsImages(aws))
+    rows: list[dict[str, Any]] = []
+    passed: list[str] = []
+    for name in names:
+        try:
+            rows += _check_cluster(aws, name, catalogue)
+        except NotFound as error:
+            if not everywhere:
+                raise
+            passed.append(f"{name}: {error}")
+    behind = [row for row in rows if row["outdated"]]
+    outdated = bool(behind) and exit_code
+    return Result(
+        command="check-ami",
+        result="outdated" if outdated else "done",
+        exit_code=EXIT_OUTDATED if outdated else EXIT_OK,
+        cluster=names[0] if len(names) == 1 else None,
+        reason=f"{len(behind)} of {len(rows)} group(s) do not run the newest image" if rows else "no groups were found",
+        next=f"ecsroll replace --cluster {behind[0]['cluster']}" if behind else "",
+        remaining=sum(row["hosts_behind"] for row in rows),
+        more={"groups": rows, "passed_over": passed},
+    )
+
+
+def _all_clusters(aws: Aws) -> list[str]:
+    return sorted(arn.rpartition("/")[2] for arn in aws.pages("ecs", "list_clusters", "clusterArns"))
+
+
+def _check_cluster(aws: Aws, cluster: str, catalogue: ami.Catalogue) -> list[dict[str, Any]]:
+    seen = Observer(aws, cluster, tasks=False).look()
+    groups = group_images(seen)
+    rows = ami.check(groups, catalogue.known(groups))
+    return [_plain_row(cluster, row) for row in rows]
+
+
+def _plain_row(cluster: str, row: ami.Row) -> dict[str, Any]:
+    group, _, template = row.group.partition("/")
+    newest = row.newest
+    running = [
+        {
+            "image": used.image_id,
+            "version": used.version,
+            "hosts": used.hosts,
+            "days_behind": used.change.days if used.change else None,
+            "changed": _plain_change(used.change),
+        }
+        for used in row.images
+        if used.hosts
+    ]
+    return {
+        "cluster": cluster,
+        "group": group,
+        "template": template,
+        "family": row.family.key if row.family else None,
+        "reason": row.reason,
+        "running": running,
+        "newest": {"image": newest.image_id, "version": newest.version, "agent": newest.agent} if newest else None,
+        "launches_newest": any(used.launches and newest and used.image_id == newest.image_id for used in row.images),
+        "outdated": row.outdated,
+        "hosts_behind": sum(used.hosts for used in row.images if newest and used.image_id != newest.image_id),
+    }
+
+
+def _plain_change(change: ami.Change | None) -> dict[str, Any]:
+    if change is None:
+        return {}
+    steps = {"agent": change.agent, "runtime": change.runtime, "base": change.source_image}
+    said: dict[str, Any] = {name: {"was": step.was, "now": step.now} for name, step in steps.items() if step}
+    return {**said, "backwards": True} if change.backwards else said
