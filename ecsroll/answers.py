@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ecsroll.ledger import Place
+from ecsroll.ledger import JUST_NOW, Place
 from ecsroll.model import Activity, CapacityProvider, Group, Host, Launches, Service, Targets, Task
 
 __all__ = [
@@ -44,7 +44,7 @@ def group_of(said: Answer, **more: Any) -> Group:
     )
 
 
-def host_of(group: str, member: Answer, machine: Answer | None, container: Answer | None, at: datetime) -> Host:
+def host_of(group: str, member: Answer, machine: Answer | None, container: Answer | None) -> Host:
     """A host from the group's member, the EC2 instance and the container instance; the last two may be missing."""
     template = member.get("LaunchTemplate") or {}
     container = container or {}
@@ -56,7 +56,7 @@ def host_of(group: str, member: Answer, machine: Answer | None, container: Answe
         zone=member.get("AvailabilityZone", ""),
         lifecycle=member.get("LifecycleState", "Terminated"),
         image=machine.get("ImageId") or attributes.get("ecs.ami-id"),
-        launched_at=machine.get("LaunchTime") or at,
+        launched_at=machine.get("LaunchTime") or JUST_NOW,
         health=member.get("HealthStatus", "Healthy"),
         protected=member.get("ProtectedFromScaleIn", False),
         template=template.get("LaunchTemplateId"),

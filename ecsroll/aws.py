@@ -3,6 +3,7 @@
 botocore's own retries are off, so that tenacity here, sleeping on the given clock, is the only retry (DESIGN 10).
 """
 
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,8 @@ def session(region: str | None = None, profile: str | None = None, *, call_timeo
     Raises UsageError without a region or with an unknown profile, AwsUnavailable without credentials.
     """
     try:
-        made = boto3.Session(region_name=region, profile_name=profile)
+        # boto3 knows only AWS_DEFAULT_REGION; the AWS CLI's other kin, Lambda and ECS set AWS_REGION.
+        made = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
         found = made.get_credentials()
     except ProfileNotFound as error:
         raise UsageError(

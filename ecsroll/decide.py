@@ -30,7 +30,7 @@ from ecsroll.model import (
     Verdict,
 )
 from ecsroll.stop import HALT, gate
-from ecsroll.turn import Turn, entries, first_page, last_failure, remember, turn_of, why_not_ready
+from ecsroll.turn import Turn, entries, first_page, last_failure, newest_launch, remember, turn_of, why_not_ready
 
 __all__ = ["decide"]
 
@@ -116,7 +116,7 @@ def _point(turn: Turn) -> bool:
         )
         turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image}")
     if not asking and turn.page.pointed_at is None:
-        turn.page = replace(turn.page, pointed_at=turn.seen.at)
+        turn.page = replace(turn.page, pointed_at=newest_launch(turn.live))
     return bool(asking)
 
 

@@ -51,7 +51,7 @@ def return_protection(turn: Turn) -> bool:
     room = turn.page.room
     if room is None or room.protects_was or _ecs_protects(turn.group):
         return True
-    born = [host for host in turn.live if host.protected and host.launched_at >= turn.page.began]
+    born = [host for host in turn.live if host.protected and host.launched_at > turn.page.newest]
     if not born:
         return True
     if len(turn.live) != turn.group.desired:

@@ -11,13 +11,28 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, cast
 
 from ecsroll.errors import EcsrollError
 
-__all__ = ["Ledger", "Phase", "Place", "Pointed", "Roll", "Room", "ledger_from", "roll_from", "slug", "text_of"]
+__all__ = [
+    "JUST_NOW",
+    "Ledger",
+    "Phase",
+    "Place",
+    "Pointed",
+    "Roll",
+    "Room",
+    "ledger_from",
+    "roll_from",
+    "slug",
+    "text_of",
+]
+
+JUST_NOW = datetime.max.replace(tzinfo=UTC)
+"""The launch time of a host that EC2 does not know yet: newer than any."""
 
 LIMIT = 4096
 """Characters of a standard parameter."""
@@ -90,6 +105,8 @@ class Ledger:
     group: str
     epoch: int
     began: datetime
+    newest: datetime = JUST_NOW
+    """When the newest host of then was launched. AWS's own time: ours is never compared with it (clocks differ)."""
     ready: int
     """Ready hosts when the roll came to this group."""
     old: int
@@ -98,7 +115,8 @@ class Ledger:
     """Largest difference of host counts between two zones then."""
     pointed: tuple[Pointed, ...] = ()
     pointed_at: datetime | None = None
-    """Since when every launch gets the target image: a later one that does not is a launch failure."""
+    """When the newest host was launched (AWS's time) as every launch got the target image: one that was launched later
+    and runs something else is a launch failure."""
     room: Room | None = None
     rebalance: Phase | None = None
     """AZRebalance, if it was we who suspended it."""
@@ -145,6 +163,7 @@ def ledger_from(text: str) -> Ledger:
             group=said["group"],
             epoch=said["epoch"],
             began=datetime.fromisoformat(said["began"]),
+            newest=datetime.fromisoformat(said["newest"]),
             ready=said["ready"],
             old=said["old"],
             uneven=said["uneven"],

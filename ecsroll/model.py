@@ -327,8 +327,8 @@ class Stop:
 class Memory:
     """What outlives a round and is not in AWS. Losing it restarts a wait and breaks nothing."""
 
-    at: datetime | None = None
-    """When the last round looked."""
+    newest: datetime | None = None
+    """When the newest host that the last round saw was launched (AWS's time)."""
     looks: int = 0
     """Rounds in this life, two at most: a first picture may lag behind an earlier life's changes."""
     shaky: Mapping[str, int] = field(default_factory=dict)

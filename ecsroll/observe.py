@@ -25,7 +25,7 @@ from ecsroll.answers import (
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
-from ecsroll.ledger import Phase
+from ecsroll.ledger import JUST_NOW, Phase
 from ecsroll.model import Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
 from ecsroll.survey import Survey, survey
@@ -34,6 +34,9 @@ __all__ = ["Observer"]
 
 LISTED_WHOLE = 100
 """Up to one page of container instances, listing them all costs no more than asking for the few that changed."""
+
+SETTLES = timedelta(seconds=60)
+"""How long a registration is waited for to show in what daemons want (aws-facts 6.6: counters lag)."""
 
 EVERY = 10
 """Rounds after which the launch targets are read again although nothing of ours is under way there."""
@@ -67,6 +70,7 @@ class Observer:
         self._delays: dict[str, timedelta] = {}
         self._listed: set[str] = set()
         self._unsettled: set[str] = set()
+        self._settled: set[str] = set()
 
     def look(self) -> Snapshot:
         """One whole picture.
@@ -88,10 +92,10 @@ class Observer:
         }
         self._read_containers(members)
         self._read_machines(members)
-        hosts = self._hosts(members, at)
+        hosts = self._hosts(members)
         if self.tasks:
             self._read_tasks(hosts)
-            self._read_services(hosts, written)
+            self._read_services(hosts, written, at)
         return self._picture(at, written, raw, hosts)
 
     def tasks_now(self, arn: str) -> tuple[Task, ...]:
@@ -208,10 +212,10 @@ class Observer:
             and any(entry["name"] == DRAIN_ATTRIBUTE for entry in said.get("attributes", ()))
         ]
 
-    def _hosts(self, members: Mapping[str, tuple[str, Answer]], at: datetime) -> dict[str, Host]:
+    def _hosts(self, members: Mapping[str, tuple[str, Answer]]) -> dict[str, Host]:
         by_instance = {said.get("ec2InstanceId"): said for said in self._containers.values()}
         hosts = {
-            instance: host_of(group, member, self._machines.get(instance), by_instance.get(instance), at)
+            instance: host_of(group, member, self._machines.get(instance), by_instance.get(instance))
             for instance, (group, member) in members.items()
         }
         self._unsettled = {host.arn for host in hosts.values() if host.arn and not host.serves}
@@ -230,16 +234,32 @@ class Observer:
             if arn not in self._listed or not self._open_tasks([arn]):
                 self._list_host(arn)
                 self._listed.add(arn)
-        if any(service.daemon for service in self._services.values()):
-            for host in hosts.values():
-                if host.arn and host.serves and host.arn not in self._tasks:
-                    self._list_host(host.arn, ("RUNNING",))
-                    self._drop_unless_running(host.arn)
+        serving = {host.arn for host in hosts.values() if host.arn and host.serves}
+        self._settled &= serving
+        for arn in sorted(serving - self._settled):
+            if not self._daemons_run(arn):
+                self._list_host(arn, ("RUNNING",))
 
-    def _drop_unless_running(self, arn: str) -> None:
-        """Look again next time while a daemon is still starting."""
-        if not any(task.daemon and task.last_status == "RUNNING" for task in self._tasks[arn].values()):
-            del self._tasks[arn]
+    def _daemons_run(self, arn: str) -> bool:
+        running = {task.service for task in self._tasks.get(arn, {}).values() if task.last_status == "RUNNING"}
+        return all(service.name in running for service in self._daemons())
+
+    def _daemons(self) -> list[Service]:
+        return [service for service in self._services.values() if service.daemon]
+
+    def _settle(self, at: datetime) -> None:
+        """Hosts whose daemons need not be looked for any more.
+
+        A daemon that is nowhere on a host may not match it (memberOf), which shows by its service having all that it
+        wants; but ECS takes a while to want one more for a host that has just registered.
+        """
+        full = all(service.running >= service.desired and not service.pending for service in self._daemons())
+        for said in self._containers.values():
+            arn = said["containerInstanceArn"]
+            registered = said.get("registeredAt")
+            known = full and registered is not None and registered < at - SETTLES
+            if said.get("status") == "ACTIVE" and said.get("agentConnected") and (known or self._daemons_run(arn)):
+                self._settled.add(arn)
 
     def _open_tasks(self, arns: Iterable[str]) -> list[str]:
         return [
@@ -299,17 +319,18 @@ class Observer:
 
     # services and targets
 
-    def _read_services(self, hosts: Mapping[str, Host], written: Written) -> None:
+    def _read_services(self, hosts: Mapping[str, Host], written: Written, at: datetime) -> None:
         """Services that had tasks where hosts leave; daemons while hosts boot."""
         canaries = {name for page in written.ledgers.values() if not page.canary_passed for name in page.canaries}
         watched = [host for host in hosts.values() if host.draining or host.id in canaries]
         names = {
             task.service for host in watched for task in self._tasks.get(host.arn or "", {}).values() if task.service
         }
-        if self._unsettled or any(host.arn is None for host in hosts.values()):
-            names |= {service.name for service in self._services.values() if service.daemon}
+        if any(host.live and host.arn not in self._settled for host in hosts.values()):
+            names |= {service.name for service in self._daemons()}
         if self.looks > 1:
             self._describe_services(sorted(names))
+        self._settle(at)
         self._read_targets(names)
 
     def _describe_services(self, names: Sequence[str]) -> None:
@@ -365,7 +386,7 @@ class Observer:
             roll=written.roll,
             ledgers=written.ledgers,
             past=written.past,
-            ghosts=tuple(self._ghosts(members, at)),
+            ghosts=tuple(self._ghosts(members)),
         )
 
     def _group(self, said: Answer, written: Written, hosts: Mapping[str, Host]) -> Group:
@@ -384,7 +405,7 @@ class Observer:
         doubt = asg.in_doubt(group, page.room if page else None, live)
         if len(live) >= group.desired and not doubt:
             return group
-        return self._with_activities(group, page.began if page else self.aws.clock.now())
+        return self._with_activities(group, page.newest if page else JUST_NOW)
 
     def _with_activities(self, group: Group, since: datetime) -> Group:
         answer = self.aws.call(
@@ -397,12 +418,12 @@ class Observer:
             shrunk=frozenset(entry.instance for entry in activities if entry.instance and shrank(entry)),
         )
 
-    def _ghosts(self, members: Mapping[str, tuple[str, Answer]], at: datetime) -> Iterable[Host]:
+    def _ghosts(self, members: Mapping[str, tuple[str, Answer]]) -> Iterable[Host]:
         for said in self._strangers(members):
             instance = said.get("ec2InstanceId", "")
             state = self._machines.get(instance, {}).get("State", {}).get("Name", "terminated")
             if state in {"shutting-down", "terminated"}:
-                yield host_of("", {"InstanceId": instance}, self._machines.get(instance), said, at)
+                yield host_of("", {"InstanceId": instance}, self._machines.get(instance), said)
 
 
 def _only_missing(failure: Answer, what: str) -> None:

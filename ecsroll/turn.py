@@ -1,12 +1,12 @@
 """One group's turn in one round: what it sees, what it has written down, what it is about to do. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from ecsroll import asg, drain
-from ecsroll.ledger import Ledger, Pointed, Roll
+from ecsroll.ledger import JUST_NOW, Ledger, Pointed, Roll
 from ecsroll.model import (
     Action,
     Decision,
@@ -29,6 +29,7 @@ __all__ = [
     "entries",
     "first_page",
     "last_failure",
+    "newest_launch",
     "outdated_by_group",
     "remember",
     "turn_of",
@@ -106,7 +107,8 @@ class Turn:
     def wait(self, kind: str, subject: str, reason: str, *, limit: timedelta | None = None) -> None:
         """Say what is waited for; since when is remembered from the round that first said it."""
         since = self.memory.waiting.get(f"{kind}:{subject}", self.seen.at)
-        self.waits.append(Wait(kind=kind, subject=subject, reason=reason, until=since + limit if limit else None))
+        until = since + limit if limit else None
+        self.waits.append(Wait(kind=kind, subject=subject, reason=reason, since=since, until=until))
 
     def waited(self, kind: str, subject: str) -> timedelta:
         """For how long the rounds before this one have waited for something."""
@@ -143,10 +145,17 @@ def turn_of(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll) -> Turn 
 
 def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group: Group) -> Ledger:
     """A group's page before anything has been borrowed from it."""
-    page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, ready=0, old=0, uneven=0)
+    newest = newest_launch(seen.of(group))
+    page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, newest=newest, ready=0, old=0, uneven=0)
     page = replace(page, pointed=entries(group, roll.images, roll.epoch))
     turn = Turn(seen, memory, policy, roll, group, page)
     return replace(page, ready=len(turn.ready), old=len(turn.old), uneven=asg.uneven(turn.live, group.zones))
+
+
+def newest_launch(hosts: Iterable[Host]) -> datetime:
+    """When the newest of the hosts was launched, by AWS's clock; ones that EC2 does not know yet do not count."""
+    known = (host.launched_at for host in hosts if host.launched_at != JUST_NOW)
+    return max(known, default=datetime.min.replace(tzinfo=UTC))
 
 
 def entries(group: Group, images: Mapping[str, str], epoch: int) -> tuple[Pointed, ...]:
@@ -159,7 +168,7 @@ def entries(group: Group, images: Mapping[str, str], epoch: int) -> tuple[Pointe
 
 def chosen(host: Host, group: Group, page: Ledger, policy: Policy) -> bool:
     """Whether the host is to be replaced. A host launched since the roll began is not, unless it is outdated."""
-    before = host.launched_at < page.began
+    before = host.launched_at <= page.newest
     if policy.instances:
         return before and host.id in policy.instances
     if policy.all:
@@ -182,7 +191,7 @@ def remember(seen: Snapshot, memory: Memory, policy: Policy) -> Memory:
     }
     return replace(
         memory,
-        at=seen.at,
+        newest=newest_launch(seen.hosts.values()),
         looks=min(2, memory.looks + 1),
         shaky=_shaky(seen, memory, policy),
         agentless=agentless,
@@ -212,8 +221,11 @@ def _shaky(seen: Snapshot, memory: Memory, policy: Policy) -> dict[str, int]:
 
 
 def _is_new(host: Host, seen: Snapshot, memory: Memory) -> bool:
-    since = memory.at if memory.at is not None else seen.roll.began if seen.roll else seen.at
-    return host.launched_at > since - PATIENCE and (seen.roll is None or host.launched_at > seen.roll.began)
+    """Launched since the roll came to its group, and not seen by an earlier look of this life."""
+    page = seen.ledgers.get(host.group)
+    if page is None or host.launched_at <= page.newest:
+        return False
+    return memory.newest is None or host.launched_at > memory.newest
 
 
 def _good(host: Host, seen: Snapshot) -> bool:

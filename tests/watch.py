@@ -229,7 +229,7 @@ class Watch:
             return False
         delay = max((target.group.deregistration_delay for target in task.targets), default=0)
         over = (task.stopping_at or 0) + delay + task.definition.stop_timeout
-        return self.stage.sim.elapsed() >= over and all(target.gone for target in task.targets)
+        return self.stage.sim.elapsed() >= over and not any((target.id, target.port) in target.group.targets for target in task.targets)
 
     def _check_affordable(self, arn: str) -> None:
         """Promise 1: new room first. Enough hosts serve without the one that is drained now."""
@@ -296,7 +296,7 @@ class Watch:
 
     def _check_written(self, verdict: Verdict) -> None:
         prefix = f"/ecsroll/{self.stage.cluster}/"
-        ssm = self.stage.sim.parameters.parameters
+        ssm = self.stage.sim.parameters._stored
         left = [name for name in ssm if name.startswith(prefix) and not name.startswith(f"{prefix}history/")]
         if left and verdict.result != "halted":
             self.breach(f"still written down: {', '.join(sorted(left))}")

@@ -52,6 +52,11 @@ class Target:
     watcher: "Callable[[Target], None] | None" = None
     timer: Timer | None = None
 
+    @property
+    def gone(self) -> bool:
+        """Whether it is no longer in its group: its deregistration delay is over."""
+        return self.state == "unused"
+
 
 @dataclass(slots=True, eq=False)
 class TargetGroup:

@@ -4,14 +4,12 @@ import math
 from typing import TYPE_CHECKING
 
 from ecsroll.simulator.definitions import TaskDefinition
-from ecsroll.simulator.placement import Crowd
 from ecsroll.simulator.services import Deployment, Service
 
 if TYPE_CHECKING:
     from ecsroll.simulator import Simulation
-    from ecsroll.simulator.cluster import Cluster
 
-__all__ = ["begin", "break_circuit", "crowd_of", "settle"]
+__all__ = ["begin", "break_circuit", "settle"]
 
 
 def begin(sim: "Simulation", service: Service, definition: TaskDefinition) -> Deployment:
@@ -62,12 +60,3 @@ def break_circuit(sim: "Simulation", service: Service, deployment: Deployment) -
     if breaker.get("rollback") and earlier:
         back = begin(sim, service, earlier[0].definition)
         back.rollout_reason = f"ECS deployment circuit breaker: rolling back to deploymentId {earlier[0].id}."
-
-
-def crowd_of(cluster: "Cluster", group: str) -> Crowd:
-    """Where the tasks of a group are."""
-    crowd = Crowd()
-    for task in cluster.tasks.values():
-        if task.group == group and task.host is not None and task.desired_status == "RUNNING":
-            crowd.add(task.host, 1)
-    return crowd

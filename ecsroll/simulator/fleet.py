@@ -356,6 +356,7 @@ class Fleet:
     def adopt(self, group: Group, instance: Instance) -> None:
         """Take a running instance in: attached, or known before the simulation began."""
         instance.group = group.name
+        instance.tags["aws:autoscaling:groupName"] = group.name
         group.add(Member(instance, "InService", self.world.now, protected=group.new_protected))
         self.by_instance[instance.id] = group
 
@@ -367,6 +368,7 @@ class Fleet:
         group.drop(member)
         del self.by_instance[member.instance.id]
         member.instance.group = None
+        member.instance.tags.pop("aws:autoscaling:groupName", None)
         self.wake(group)
 
     def shift(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ecsroll.simulator.cluster import ContainerInstance
     from ecsroll.simulator.definitions import Needs
 
-__all__ = ["ZONE", "Crowd", "Key", "Room", "Rooms", "Strategy", "strategies_of", "unfit"]
+__all__ = ["RANDOM", "ZONE", "Crowd", "Key", "Room", "Rooms", "Strategy", "strategies_of", "unfit"]
 
 Strategy = tuple[str, str]
 """(type, field) as AWS names them."""

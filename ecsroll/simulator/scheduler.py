@@ -6,8 +6,9 @@ Only services to which something happened are looked at; each a few seconds late
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator import deployments
-from ecsroll.simulator.placement import Room, strategies_of, unfit
+from ecsroll.simulator.placement import RANDOM, Crowd, Room, unfit
 from ecsroll.simulator.services import SUPPRESSED, Service, ServiceEvent
+from ecsroll.simulator.standalone import PROVISIONING_AT_MOST, Standalone
 from ecsroll.simulator.world import Refusal
 
 if TYPE_CHECKING:
@@ -22,20 +23,8 @@ __all__ = ["Scheduler"]
 
 STARTS_A_LOOK = 40  # with a look every few seconds: AWS's 500 tasks a service and minute (aws-facts 8.5)
 LONGEST_HOLD = 27 * 60.0  # start throttling grows to 27 minutes (aws-facts 8.3)
-PROVISIONING_AT_MOST = 500  # tasks a cluster (aws-facts 6.3)
 REBALANCES_AFTER = (60.0, 300.0)
 SCHEDULED = "ServiceSchedulerInitiated"
-# What RunTask and StartTask call it.
-REASONS = {
-    "has insufficient CPU units available": "RESOURCE:CPU",
-    "has insufficient memory available": "RESOURCE:MEMORY",
-    "is already using a port required by your task": "RESOURCE:PORTS",
-    "has insufficient GPUs available": "RESOURCE:GPU",
-    'encountered error "RESOURCE:ENI"': "RESOURCE:ENI",
-    "doesn't have the agent connected": "AGENT",
-    "is missing an attribute required by your task": "ATTRIBUTE",
-    "does not satisfy the placement constraints of your task": "MemberOf placement constraint unsatisfied.",
-}
 
 
 class Scheduler:
@@ -44,6 +33,7 @@ class Scheduler:
     def __init__(self, sim: "Simulation") -> None:
         self.sim = sim
         self.world = sim.world
+        self.standalone = Standalone(sim)
 
     # services
 
@@ -326,11 +316,11 @@ class Scheduler:
         """Give the waiting tasks of capacity providers the room that has come."""
         for task in list(cluster.provisioning):
             service = task.service
-            if service is None or task.desired_status == "STOPPED":
-                cluster.provisioning.pop(task, None)
-                continue
-            room = self._room(service, task.capacity_provider)
-            host = room.choose(service.strategies, service.crowd, self.world.random, distinct=service.distinct)
+            if service is None:
+                host = self.standalone.room(task).choose(RANDOM, Crowd(), self.world.random)
+            else:
+                room = self._room(service, task.capacity_provider)
+                host = room.choose(service.strategies, service.crowd, self.world.random, distinct=service.distinct)
             if host is not None:
                 del cluster.provisioning[task]
                 self._put(task, host)
@@ -470,71 +460,11 @@ class Scheduler:
 
     # tasks without a service
 
-    def run(
-        self,
-        cluster: "Cluster",
-        definition: "TaskDefinition",
-        request: dict[str, Any],
-        *,
-        runs_for: float | None = None,
-    ) -> "tuple[list[Task], list[dict[str, str]]]":
-        """RunTask: as many as fit, and a failure for each other."""
-        constraints = [
-            *(request.get("placementConstraints") or ()),
-            *(definition.registered.get("placementConstraints") or ()),
-        ]
-        room = self.sim.clusters.room_for(cluster, definition, constraints, None)
-        started: list[Task] = []
-        failures: list[dict[str, str]] = []
-        distinct = any(each["type"] == "distinctInstance" for each in constraints)
-        strategies = strategies_of(request.get("placementStrategy") or (), service=False)
-        for _ in range(int(request.get("count") or 1)):
-            crowd = deployments.crowd_of(cluster, request.get("group") or f"family:{definition.family}")
-            host = room.choose(strategies, crowd, self.world.random, distinct=distinct)
-            if host is None:
-                failures += _run_failures(cluster, room)
-            else:
-                started.append(self.start_on(host, definition, request, runs_for=runs_for))
-        return started, failures
-
     def start_on(
-        self,
-        host: "ContainerInstance",
-        definition: "TaskDefinition",
-        request: dict[str, Any],
-        *,
-        runs_for: float | None = None,
+        self, host: "ContainerInstance", definition: "TaskDefinition", request: dict[str, Any], **members: Any
     ) -> "Task":
-        """One standalone task on that host."""
-        task = self.sim.tasks.create(
-            host.cluster,
-            definition,
-            group=request.get("group") or f"family:{definition.family}",
-            started_by=request.get("startedBy"),
-            overrides=request.get("overrides") or {},
-            tags=list(request.get("tags") or ()),
-            runs_for=runs_for,
-        )
-        self._put(task, host)
-        return task
-
-    def start_fargate(self, cluster: "Cluster", definition: "TaskDefinition", request: dict[str, Any]) -> "Task":
-        """A task that needs none of the cluster's hosts: it is there, and that is all."""
-        task = self.sim.tasks.create(
-            cluster,
-            definition,
-            group=request.get("group") or f"family:{definition.family}",
-            started_by=request.get("startedBy"),
-            launch_type="FARGATE",
-            runs_for=None,
-        )
-        self.sim.tasks.place_elsewhere(task)
-        return task
-
-    def refusal(self, host: "ContainerInstance", definition: "TaskDefinition") -> str | None:
-        """Why StartTask may not use a host; DRAINING ones are INACTIVE to it."""
-        why = unfit(host, definition.needs, ())
-        return None if why is None else REASONS.get(why, "INACTIVE")
+        """One standalone task on that host, as StartTask starts it."""
+        return self.standalone.start_on(host, definition, request, **members)
 
 
 def _nearest(hosts: "Iterable[ContainerInstance]", room: Room) -> "tuple[ContainerInstance | None, str | None]":
@@ -546,14 +476,3 @@ def _nearest(hosts: "Iterable[ContainerInstance]", room: Room) -> "tuple[Contain
         if best is None or rank < best[:2]:
             best = (*rank, host, why)
     return (None, None) if best is None else best[2:]
-
-
-def _run_failures(cluster: "Cluster", room: Room) -> list[dict[str, str]]:
-    hosts = cluster.registered
-    if not hosts:
-        raise Refusal("InvalidParameterException", "No Container Instances were found in your cluster.")
-    return [
-        {"arn": host.arn, "reason": REASONS.get(unfit(host, room.needs, room.tests) or "", "INACTIVE")}
-        for host in hosts
-        if unfit(host, room.needs, room.tests) is not None
-    ]

@@ -69,6 +69,8 @@ class Task:
     exit_code: int | None = None
     container_reason: str | None = None
     version: int = 1
+    request: dict[str, Any] = field(default_factory=dict)
+    """What RunTask asked for."""
     overrides: dict[str, Any] = field(default_factory=dict)
     tags: list[dict[str, str]] = field(default_factory=list)
 
@@ -93,6 +95,12 @@ class Tasks:
         self.world = sim.world
         self.definitions = Definitions(sim)
 
+    @property
+    def all(self) -> dict[str, Task]:
+        """Every task that can be described, by ARN, stopped ones too."""
+        clusters = self.sim.clusters.clusters.values()
+        return {arn: task for cluster in clusters for arn, task in cluster.tasks.items()}
+
     # starting
 
     def create(self, cluster: "Cluster", definition: TaskDefinition, *, group: str, **members: Any) -> Task:
@@ -110,7 +118,6 @@ class Tasks:
     def place(self, task: Task, host: "ContainerInstance") -> None:
         """Give it a host: its resources are taken from now on."""
         task.host, task.zone = host, host.zone
-        task.capacity_provider = task.capacity_provider or None
         host.reserve(task)
         self.sim.clusters.room_changed(host)
         self.sim.providers.load_changed(host)

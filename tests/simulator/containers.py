@@ -81,7 +81,7 @@ class Yard:
 
     def run(self, family: str = "job", *, runs_for: float | None = None, **container: Any) -> Task:
         definition = self.sim.tasks.definitions.find(self.definition(family, **container))
-        started, _ = self.sim.scheduler.run(self.cluster, definition, {}, runs_for=runs_for)
+        started, _ = self.sim.scheduler.standalone.run(self.cluster, definition, {}, runs_for=runs_for)
         return started[0]
 
     def describe(self, service: str = "web") -> dict[str, Any]:

@@ -33,8 +33,7 @@ class Stage:
 
     def play(self) -> dict[str, Any]:
         """The answer to the example's request."""
-        answer = self.sim.door.call(self.service, self.operation, self.here(self.request))
-        return answer
+        return self.sim.door.call(self.service, self.operation, self.here(self.request))
 
     def here(self, value: Any) -> Any:
         """Something from the example, in the names of this simulation."""
@@ -136,7 +135,10 @@ class Stage:
             group.desired += 1
 
     def _hook(self, transition: str = TERMINATING) -> None:
-        others = {"NotificationTargetARN": "arn:aws:sns:us-west-2:1:t", "RoleARN": "arn:aws:iam::1:role/r"}
+        others: dict[str, Any] = {
+            "NotificationTargetARN": "arn:aws:sns:us-west-2:1:t",
+            "RoleARN": "arn:aws:iam::1:role/r",
+        }
         self.sim.scaling.put_hook(GROUP, "my-lifecycle-hook", transition, **others)
 
     def _before_DeleteLifecycleHook(self) -> None:  # noqa: N802 - AWS's name of the operation
@@ -174,7 +176,7 @@ class Stage:
             self.instance(self.request["InstanceIds"][0]).state = "stopped"
         if self.operation == "DescribeInstances":
             self.instance()
-        vpc = next((word for word in self.words() if word.startswith("vpc-")), None)
+        vpc = next((word for word in self.words() if re.fullmatch(r"vpc-[0-9a-f]+", word)), None)
         if vpc:
             self.names[vpc] = self.sim.compute.vpc_id
         for word in [*(self.request.get("LaunchTemplateIds") or ()), self.request.get("LaunchTemplateId")]:
@@ -223,7 +225,7 @@ class Stage:
         self._define(definition)
         self._host()
         if self.operation != "CreateService":
-            self._service(definition.split(":")[0])
+            self._service(definition.partition(":")[0])
         self.sim.sleep(60)
         tasks = self.call("ecs", "ListTasks", cluster="default")["taskArns"]
         for task in self.request.get("tasks") or ():

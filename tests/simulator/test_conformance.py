@@ -34,7 +34,22 @@ LEFT_OUT: dict[tuple[str, str], dict[str, str]] = {
         "LaunchTemplateVersions.LaunchTemplateData.*": "the staged version says other things",
     },
     ("ec2", "DescribeImages"): {"Images.KernelId": "no paravirtual image is simulated"},
+    ("ecs", "CreateService"): {"service.roleArn": "the role of a Classic Load Balancer"},
+    ("ecs", "DescribeTaskDefinition"): {"taskDefinition.containerDefinitions.links": "the staged container has none"},
+    ("elbv2", "DescribeTargetHealth"): {
+        "TargetHealthDescriptions.TargetHealth.*": "the example's first target is not in use, the staged one is",
+    },
 }
+for _operation in ("CreateLoadBalancer", "DescribeLoadBalancers"):
+    LEFT_OUT["elbv2", _operation] = {
+        f"LoadBalancers.{member}": "where a load balancer stands matters to no roll"
+        for member in ("AvailabilityZones", "CanonicalHostedZoneId", "CreatedTime", "SecurityGroups", "VpcId")
+    }
+for _operation in ("CreateTargetGroup", "DescribeTargetGroups"):
+    LEFT_OUT["elbv2", _operation] = {"TargetGroups.Matcher": "how a check is passed matters to no roll"}
+
+# Examples that the simulated AWS can not answer yet.
+NOT_YET = {("elbv2", "DescribeListeners", 0): "listeners can not be described by their own ARN"}
 
 
 def examples() -> Iterator[Any]:
@@ -47,8 +62,9 @@ def examples() -> Iterator[Any]:
         for operation in sorted(corpus):
             for number, example in enumerate(corpus[operation]):
                 if (service, operation) in served():
-                    name = f"{service}-{operation}-{number}"
-                    yield pytest.param(service, operation, example, id=name)
+                    reason = NOT_YET.get((service, operation, number))
+                    marks = [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
+                    yield pytest.param(service, operation, example, id=f"{service}-{operation}-{number}", marks=marks)
 
 
 @pytest.mark.parametrize(("service", "operation", "example"), list(examples()))
@@ -106,6 +122,80 @@ def same_type(wanted: Any, actual: Any) -> bool:
 
 def test_the_corpus_is_not_empty() -> None:
     assert len(list(examples())) >= 90
+
+
+# shapes: the door holds every answer against botocore's own
+
+
+def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> None:
+    stage = Stage("autoscaling", "DescribeWarmPool", {"AutoScalingGroupName": "my-auto-scaling-group"})
+    walk_through_parameters(stage)
+    walk_through_warm_pool(stage)
+    walk_through_cluster(stage)
+    answered = {(call.service, call.operation) for call in stage.sim.door.calls if call.error is None}
+    covered = {(parameters.values[0], parameters.values[1]) for parameters in examples()}
+    # Agents alone may register; everybody else is refused.
+    assert served() - covered - answered == {("ecs", "RegisterContainerInstance")}
+
+
+def walk_through_parameters(stage: Stage) -> None:
+    tags = [{"Key": "ecsroll:group", "Value": "web"}]
+    for name in ("/e/a", "/e/b"):
+        stage.call("ssm", "PutParameter", Name=name, Value="x", Type="String", Tags=tags)
+    stage.call("ssm", "LabelParameterVersion", Name="/e/a", Labels=["good"])
+    stage.call("ssm", "GetParameter", Name="/e/a:good")
+    stage.call("ssm", "GetParameters", Names=["/e/a", "/none"])
+    stage.call("ssm", "GetParametersByPath", Path="/e")
+    stage.call("ssm", "GetParameterHistory", Name="/e/a")
+    stage.call("ssm", "DescribeParameters")
+    resource = {"ResourceType": "Parameter", "ResourceId": "/e/a"}
+    stage.call("ssm", "AddTagsToResource", **resource, Tags=tags)
+    stage.call("ssm", "ListTagsForResource", **resource)
+    stage.call("ssm", "RemoveTagsFromResource", **resource, TagKeys=["ecsroll:group"])
+    stage.call("ssm", "DeleteParameters", Names=["/e/b", "/none"])
+    stage.call("ssm", "DeleteParameter", Name="/e/a")
+
+
+def walk_through_warm_pool(stage: Stage) -> None:
+    stage.call("autoscaling", "PutWarmPool", AutoScalingGroupName="my-auto-scaling-group", MinSize=1)
+    stage.sim.sleep(120)
+    stage.call("autoscaling", "DescribeWarmPool", AutoScalingGroupName="my-auto-scaling-group")
+    stage.call("autoscaling", "DeleteWarmPool", AutoScalingGroupName="my-auto-scaling-group")
+    stage.call("ec2", "DescribeInstanceTypes", InstanceTypes=["m5.large", "p3.2xlarge", "t4g.small"])
+
+
+def walk_through_cluster(stage: Stage) -> None:
+    stage.call("ecs", "CreateCluster", clusterName="prod")
+    host = stage.sim.clusters.register(stage.instance(), stage.sim.clusters.find("prod")).arn
+    attribute = {"name": "ecsroll.drain", "value": "1", "targetType": "container-instance", "targetId": host}
+    stage.call("ecs", "PutAttributes", cluster="prod", attributes=[attribute])
+    stage.call("ecs", "ListAttributes", cluster="prod", targetType="container-instance")
+    stage.call("ecs", "DeleteAttributes", cluster="prod", attributes=[attribute])
+    container = {"name": "app", "image": "busybox", "cpu": 10, "memory": 10, "essential": True}
+    stage.call("ecs", "RegisterTaskDefinition", family="web", containerDefinitions=[container])
+    started = stage.call("ecs", "StartTask", cluster="prod", taskDefinition="web", containerInstances=[host])
+    task = started["tasks"][0]["taskArn"]
+    stage.call("ecs", "GetTaskProtection", cluster="prod", tasks=[task])
+    stage.call("ecs", "UpdateTaskProtection", cluster="prod", tasks=[task], protectionEnabled=True)
+    stage.call("ecs", "UpdateContainerInstancesState", cluster="prod", containerInstances=[host], status="DRAINING")
+    stage.call("ecs", "StopTask", cluster="prod", task=task)
+    stage.call("ecs", "DeregisterTaskDefinition", taskDefinition="web:1")
+    walk_through_providers(stage)
+
+
+def walk_through_providers(stage: Stage) -> None:
+    arn = stage.sim.scaling.groups["my-auto-scaling-group"].arn
+    provider = {"autoScalingGroupArn": arn, "managedDraining": "ENABLED"}
+    stage.call("ecs", "CreateCapacityProvider", name="cp", autoScalingGroupProvider=provider)
+    stage.call(
+        "ecs",
+        "PutClusterCapacityProviders",
+        cluster="prod",
+        capacityProviders=["cp"],
+        defaultCapacityProviderStrategy=[{"capacityProvider": "cp", "weight": 1}],
+    )
+    stage.call("ecs", "UpdateCapacityProvider", name="cp", autoScalingGroupProvider={"managedDraining": "DISABLED"})
+    stage.call("ecs", "DescribeCapacityProviders", capacityProviders=["cp"])
 
 
 # waiters

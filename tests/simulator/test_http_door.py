@@ -18,8 +18,9 @@ from ecsroll.simulator import Simulation
 
 pytest.importorskip("moto")
 
-from ecsroll.simulator.http import Server, serve  # noqa: E402 - moto comes with an extra
+from ecsroll.simulator.http import Server, serve
 
+CONNECT: Any = boto3.client
 KEYS = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
 
 
@@ -38,7 +39,7 @@ def server(sim: Simulation) -> Iterator[Server]:
 def client(server: Server) -> Any:
     def make(service: str) -> Any:
         config = Config(retries={"total_max_attempts": 1})
-        return boto3.client(service, endpoint_url=server.url, region_name="eu-west-1", config=config, **KEYS)
+        return CONNECT(service, endpoint_url=server.url, region_name="eu-west-1", config=config, **KEYS)
 
     return make
 
@@ -116,7 +117,7 @@ def test_pages_are_followed_over_the_wire(client: Any) -> None:
     assert [len(page["Parameters"]) for page in pages] == [10, 10, 3]
 
 
-def test_dry_run_is_answered_as_ec2_does(sim: Simulation, client: Any) -> None:
+def test_dry_run_is_answered_as_ec2_does(client: Any) -> None:
     with pytest.raises(ClientError, match="DryRunOperation"):
         client("ec2").describe_instances(DryRun=True)
 
@@ -166,8 +167,8 @@ def test_of_many_contenders_over_http_exactly_one_creates_the_parameter(client: 
 
 def test_simulated_time_runs_with_the_wall_clock_when_asked(sim: Simulation) -> None:
     with serve(sim, speed=2000) as server:
-        made = boto3.client("autoscaling", endpoint_url=server.url, region_name="eu-west-1", **KEYS)
-        make_group(lambda service: sim.client(service), sim)
+        made = CONNECT("autoscaling", endpoint_url=server.url, region_name="eu-west-1", **KEYS)
+        make_group(sim.client, sim)
         for _ in range(200):
             groups = made.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"]
             if [each["LifecycleState"] for each in groups[0]["Instances"]] == ["InService"] * 3:

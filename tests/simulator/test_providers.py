@@ -194,4 +194,15 @@ def test_alb_services_and_managed_draining_replace_a_whole_group_without_a_dip()
         while instance.state == "running" or len(yard.hosts) < 3:
             yard.sim.sleep(1)
             least = min(least, len(service.healthy))
+    yard.sim.sleep(60)
     assert (least, len(yard.hosts)) == (6, 3)
+    assert not {host.instance for host in yard.hosts} & set(old)
+
+
+def test_a_standalone_task_waits_for_its_provider_to_make_room_fact_4_4() -> None:
+    yard = Provided(0, managedScaling=SCALING)
+    task = yard.run()
+    yard.sim.sleep(30)
+    assert (task.last_status, task.host) == ("PROVISIONING", None)
+    yard.sim.sleep(300)
+    assert task.last_status == "RUNNING"

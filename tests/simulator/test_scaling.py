@@ -1,6 +1,7 @@
 """EC2 Auto Scaling in the simulated AWS: sizes, states, zones, hooks, failures, and the words AWS uses for them."""
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_sizes_that_contradict_each_other_are_refused(sim: Simulation, scaling: 
     )
 
 
-def test_an_unknown_group_is_left_out_of_a_description_and_refused_elsewhere(sim: Simulation, scaling: Any) -> None:
+def test_an_unknown_group_is_left_out_of_a_description_and_refused_elsewhere(scaling: Any) -> None:
     assert scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["no"])["AutoScalingGroups"] == []
     assert refused(scaling.set_desired_capacity, AutoScalingGroupName="no", DesiredCapacity=1) == (
         "ValidationError: AutoScalingGroup name not found - AutoScalingGroup 'no' not found"
@@ -274,7 +275,7 @@ def test_launches_that_fail_everywhere_are_tried_again_more_and_more_slowly(sim:
     scaling.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=5)
     sim.sleep(600)
     failed = [activity["StartTime"] for activity in activities(sim) if activity["StatusCode"] == "Failed"]
-    gaps = [(later - earlier).total_seconds() for later, earlier in zip(failed, failed[1:], strict=False)][::-1]
+    gaps = [(later - earlier).total_seconds() for later, earlier in pairwise(failed)][::-1]
     assert gaps == sorted(gaps)
     assert 4 <= len(failed) <= 8
     sim.conditions.launch_fails = None

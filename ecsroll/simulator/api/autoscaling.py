@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.api.autoscaling_shapes import (
-    Pages,
     show_activity,
     show_configuration,
     show_group,
@@ -15,6 +14,7 @@ from ecsroll.simulator.api.autoscaling_shapes import (
     show_refresh,
     show_tag,
 )
+from ecsroll.simulator.api.pages import Pages
 from ecsroll.simulator.door import answers
 from ecsroll.simulator.groups import Activity, Group, Tag
 from ecsroll.simulator.scaling import LAUNCH_MEMBERS, PROCESSES

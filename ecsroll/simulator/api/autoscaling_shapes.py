@@ -1,7 +1,6 @@
 """How the records of EC2 Auto Scaling look in botocore's member names."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.groups import Activity, Group, Hook, Member
 from ecsroll.simulator.refreshes import Refresh
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from ecsroll.simulator import Simulation
 
 __all__ = [
-    "Pages",
     "show_activity",
     "show_configuration",
     "show_group",
@@ -23,25 +21,6 @@ __all__ = [
     "show_refresh",
     "show_tag",
 ]
-
-
-class Pages(Sequence[dict[str, Any]]):
-    """A long list whose entries are made only for the page that is asked for."""
-
-    def __init__(self, records: Sequence[Any], show: Callable[[Any], dict[str, Any]]) -> None:
-        self._records, self._show = records, show
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    @overload
-    def __getitem__(self, place: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, place: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(place, slice):
-            return [self._show(record) for record in self._records[place]]
-        return self._show(self._records[place])
 
 
 def show_group(sim: "Simulation", group: Group, *, instances: bool) -> dict[str, Any]:
@@ -69,6 +48,8 @@ def show_group(sim: "Simulation", group: Group, *, instances: bool) -> dict[str,
         "TerminationPolicies": ["Default"],
         "NewInstancesProtectedFromScaleIn": group.new_protected,
         "TrafficSources": [],
+        "ServiceLinkedRoleARN": f"arn:aws:iam::{sim.world.account}:role/aws-service-role/autoscaling.amazonaws.com/"
+        "AWSServiceRoleForAutoScaling",
         **group.others,
     }
     shown |= _launches_from(group)

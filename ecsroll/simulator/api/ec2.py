@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ecsroll.simulator.api.pages import Pages
 from ecsroll.simulator.compute import RESOLVE, Instance
 from ecsroll.simulator.door import Answer, answers
 from ecsroll.simulator.images import Image
@@ -131,16 +132,15 @@ def _chosen(sim: "Simulation", params: Params) -> list[Instance]:
 @_answers("DescribeInstances")
 def describe_instances(sim: "Simulation", params: Params) -> dict[str, Any]:
     """Instances by id or filter, a reservation each."""
+    return {"Reservations": Pages(_chosen(sim, params), lambda instance: _reservation(sim, instance))}
+
+
+def _reservation(sim: "Simulation", instance: Instance) -> dict[str, Any]:
     return {
-        "Reservations": [
-            {
-                "ReservationId": f"r-{each.id[2:]}",
-                "OwnerId": sim.world.account,
-                "Groups": [],
-                "Instances": [_instance(sim, each)],
-            }
-            for each in _chosen(sim, params)
-        ]
+        "ReservationId": f"r-{instance.id[2:]}",
+        "OwnerId": sim.world.account,
+        "Groups": [],
+        "Instances": [_instance(sim, instance)],
     }
 
 

@@ -403,9 +403,12 @@ def run_task(sim: "Simulation", params: Params) -> Described:
         raise Refusal("InvalidParameterException", "Count should be between 1 and 10.")
     definition = sim.tasks.definitions.usable(params["taskDefinition"])
     if params.get("launchType") == "FARGATE":
-        tasks = [sim.scheduler.start_fargate(cluster, definition, params) for _ in range(int(params.get("count") or 1))]
+        tasks = [
+            sim.scheduler.standalone.start_fargate(cluster, definition, params)
+            for _ in range(int(params.get("count") or 1))
+        ]
         return {"tasks": [_task(sim, task, {}) for task in tasks], "failures": []}
-    started, failures = sim.scheduler.run(cluster, definition, params)
+    started, failures = sim.scheduler.standalone.run(cluster, definition, params)
     return {"tasks": [_task(sim, task, {}) for task in started], "failures": failures}
 
 
@@ -419,9 +422,9 @@ def start_task(sim: "Simulation", params: Params) -> Described:
     found, failures = sim.clusters.hosts(cluster, params["containerInstances"])
     started = []
     for host in found:
-        why = sim.scheduler.refusal(host, definition)
+        why = sim.scheduler.standalone.refusal(host, definition)
         if why is None:
-            started.append(sim.scheduler.start_on(host, definition, params))
+            started.append(sim.scheduler.standalone.start_on(host, definition, params))
         else:
             failures.append({"arn": host.arn, "reason": why})
     return {"tasks": [_task(sim, task, {}) for task in started], "failures": failures}

@@ -1,0 +1,98 @@
+"""The command as a user runs it: another process, an AWS endpoint on loopback, nothing injected."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
+
+pytest.importorskip("moto")
+
+from ecsroll.simulator.http import serve
+
+
+@dataclass
+class Floor:
+    """Watches, in the simulated AWS itself, what no roll may do."""
+
+    stage: Stage
+
+    def __post_init__(self) -> None:
+        self.killed: list[str] = []
+        self.under: list[str] = []
+        self.stage.sim.door.before.append(lambda _: self.look())
+
+    def look(self) -> None:
+        """Called with every call that comes in."""
+        for task in self.stage.sim.tasks.all.values():
+            if task.stop_code == "TerminationNotice" and not task.daemon:
+                self.killed.append(task.arn)
+
+
+@contextmanager
+def endpoint(stage: Stage, speed: float = 60.0) -> Iterator[dict[str, str]]:
+    """The environment in which a command reaches the stage."""
+    with serve(stage.sim, port=0, speed=speed) as server:
+        yield {
+            **os.environ,
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_ACCESS_KEY_ID": "simulated",
+            "AWS_SECRET_ACCESS_KEY": "simulated",
+            "AWS_REGION": stage.sim.world.region,
+            "NO_COLOR": "1",
+        }
+
+
+def ecsroll(environment: dict[str, str], *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ecsroll", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def six_hosts() -> Stage:
+    return set_stage(
+        GroupSet(hosts=6, spare=2, zones=3),
+        services=(
+            ServiceSet(name="api", count=6, balanced=True, deregistration_delay=20),
+            ServiceSet(name="worker", count=6),
+            ServiceSet(name="logs", daemon=True, cpu=64, memory=64),
+        ),
+    )
+
+
+def bounds(stage: Stage) -> tuple[object, ...]:
+    group = stage.sim.scaling.groups["web"]
+    return (
+        group.min,
+        group.max,
+        group.desired,
+        group.new_protected,
+        sorted(group.suspended),
+        sorted(member.protected for member in group.members.values() if member.state == "InService"),
+    )
+
+
+def test_six_hosts_behind_a_load_balancer_are_rolled_over_http() -> None:
+    stage = six_hosts()
+    before = bounds(stage)
+    with endpoint(stage) as environment:
+        ran = ecsroll(environment, "replace", "--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s")
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert ran.returncode == 0, ran.stderr
+    assert lines[-1]["kind"] == "result"
+    assert (lines[-1]["result"], lines[-1]["hosts"]) == ("done", {"replaced": 6, "remaining": 0})
+    assert lines[-1]["figures"]["lowest_capacity"] == 1.0
+    assert bounds(stage) == before
+    images = {member.instance.image_id for member in stage.sim.scaling.groups["web"].members.values()}
+    assert stage.new_image["web"] in images
