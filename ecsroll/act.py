@@ -283,7 +283,7 @@ class Actor:
 
     def _terminate(self, action: Terminate) -> Event:
         """Only after one more look that finds it empty (promise 2)."""
-        found = self._found_on(action)
+        found = self._found_on(action) or self._already_leaving(action)
         if found:
             return self._event("host_kept", action, host=action.host.id, found=found)
         call = self.aws.call_once if action.shrink else self.aws.call
@@ -298,6 +298,14 @@ class Actor:
             # Gone by itself, or MinSize not lowered yet: the next reading tells which, and decides anew.
             return self._event("host_kept", action, host=action.host.id, found=no.sentence)
         return self._event("host_terminated", action, host=action.host.id, shrink=action.shrink)
+
+    def _already_leaving(self, action: Terminate) -> str:
+        """A second termination of a leaving host may lower DesiredCapacity again (kubernetes/autoscaler#5411)."""
+        if not action.shrink:
+            return ""
+        answer = self.aws.call("autoscaling", "describe_auto_scaling_instances", InstanceIds=[action.host.id])
+        states = [said["LifecycleState"] for said in answer["AutoScalingInstances"]]
+        return "" if states == ["InService"] else f"it is {', '.join(states) or 'gone'} already"
 
     def _found_on(self, action: Terminate) -> str:
         container = self.observer.container_now(action.host.id) if action.host.arn is None else self._container(action)

@@ -193,11 +193,15 @@ def _dismiss(turn: Turn) -> bool:
     """Terminate the hosts that were seen empty; the last ones make the group smaller again."""
     leaving = [host for host in turn.draining if not _wait_for(turn, host)]
     leaving += [host for host in turn.old if host.arn is None and host.lifecycle == "InService"]
+    if turn.memory.looks < 2:
+        return False  # the first picture may lag behind what a life before this one did a moment ago
     room = turn.page.room
     left = len(turn.old)
     shrinking: list[Host] = []
     for host in leaving:
-        if room is not None and _may_shrink(turn, room, host, left, shrinking):
+        if room is not None and host.id in room.shrinking:
+            turn.actions += [asg.bounds(room, turn.group, "asked once more"), _termination(turn, host, shrink=True)]
+        elif room is not None and _may_shrink(turn, room, host, left, shrinking):
             shrinking.append(host)
         elif host in turn.old:
             turn.actions.append(_termination(turn, host, shrink=False))

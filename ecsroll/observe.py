@@ -71,6 +71,7 @@ class Observer:
         self._listed: set[str] = set()
         self._unsettled: set[str] = set()
         self._settled: set[str] = set()
+        self._unsettled_since: dict[str, datetime] = {}
 
     def look(self) -> Snapshot:
         """One whole picture.
@@ -94,7 +95,7 @@ class Observer:
         self._read_machines(members)
         hosts = self._hosts(members)
         if self.tasks:
-            self._read_tasks(hosts)
+            self._read_tasks(hosts, at)
             self._read_services(hosts, written, at)
         return self._picture(at, written, raw, hosts)
 
@@ -223,8 +224,8 @@ class Observer:
 
     # tasks
 
-    def _read_tasks(self, hosts: Mapping[str, Host]) -> None:
-        """Tasks of draining hosts; of new hosts as far as daemons have to be seen there."""
+    def _read_tasks(self, hosts: Mapping[str, Host], at: datetime) -> None:
+        """Tasks of draining hosts; of hosts that have just begun to serve, as far as daemons have to be seen there."""
         draining = [host.arn for host in hosts.values() if host.arn and host.draining]
         self._listed &= set(draining)
         self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
@@ -235,10 +236,18 @@ class Observer:
                 self._list_host(arn)
                 self._listed.add(arn)
         serving = {host.arn for host in hosts.values() if host.arn and host.serves}
+        self._unsettled_since = {
+            arn: self._unsettled_since.get(arn) or self._first_served(arn, at) for arn in serving - self._settled
+        }
         self._settled &= serving
-        for arn in sorted(serving - self._settled):
+        for arn in sorted(self._unsettled_since):
             if not self._daemons_run(arn):
                 self._list_host(arn, ("RUNNING",))
+
+    def _first_served(self, arn: str, at: datetime) -> datetime:
+        """Since when a host serves: now, but for those that were there before the first look."""
+        registered = self._containers[arn].get("registeredAt")
+        return min(registered, at) if self.looks == 1 and registered is not None else at
 
     def _daemons_run(self, arn: str) -> bool:
         running = {task.service for task in self._tasks.get(arn, {}).values() if task.last_status == "RUNNING"}
@@ -254,11 +263,8 @@ class Observer:
         wants; but ECS takes a while to want one more for a host that has just registered.
         """
         full = all(service.running >= service.desired and not service.pending for service in self._daemons())
-        for said in self._containers.values():
-            arn = said["containerInstanceArn"]
-            registered = said.get("registeredAt")
-            known = full and registered is not None and registered < at - SETTLES
-            if said.get("status") == "ACTIVE" and said.get("agentConnected") and (known or self._daemons_run(arn)):
+        for arn, since in self._unsettled_since.items():
+            if self._daemons_run(arn) or (full and at - since >= SETTLES):
                 self._settled.add(arn)
 
     def _open_tasks(self, arns: Iterable[str]) -> list[str]:
@@ -326,7 +332,7 @@ class Observer:
         names = {
             task.service for host in watched for task in self._tasks.get(host.arn or "", {}).values() if task.service
         }
-        if any(host.live and host.arn not in self._settled for host in hosts.values()):
+        if any(host.live and not host.draining and host.arn not in self._settled for host in hosts.values()):
             names |= {service.name for service in self._daemons()}
         if self.looks > 1:
             self._describe_services(sorted(names))

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 import pytest
 from _pytest.mark import ParameterSet
 
+from ecsroll.decide import decide
 from ecsroll.ledger import Ledger, Phase, Place, Pointed, Roll, Room
 from ecsroll.model import (
     Action,
@@ -351,6 +352,13 @@ class Row:
 def row(seen: Snapshot, *told: str, knows: Memory | None = None, policy: Policy = ROLL, bug: str = "") -> Row:
     """A row; ``bug`` says why it is known to fail."""
     return Row(seen=seen, told=told, knows=knows or memory(), policy=policy, bug=bug)
+
+
+def outcome(one: Row) -> tuple[str | None, ...]:
+    """What is decided on the row's picture, in the words of the row as far as they agree."""
+    decision, _ = decide(one.seen, one.knows, one.policy)
+    lines = say(decision)
+    return as_told(lines if speaks(decision) else [*lines, "and it does not say why"], one.told)
 
 
 def table(*parts: Mapping[str, Row]) -> list[ParameterSet]:

@@ -1,0 +1,192 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  cluster_name = "demo"
+  environment  = "test"
+  groups = [
+    {
+      autoscaling_group_name = "demo-general"
+      role_arn               = "arn:aws:iam::123456789012:role/demo-general-hosts"
+      image_parameter_arn    = "arn:aws:ssm:us-east-1:123456789012:parameter/ecs-image/demo/demo-general"
+      launch_template_arn    = "arn:aws:ec2:us-east-1:123456789012:launch-template/lt-0123456789abcdef0"
+    },
+  ]
+  codebuild = { source = "ecsroll==1.2.3" }
+}
+
+run "rolls_unattended" {
+  command = plan
+
+  variables {
+    options = ["--max-surge", "2", "--window", "Mon-Fri 22:00-04:00 Europe/Berlin"]
+    alarms  = ["web-5xx"]
+  }
+
+  assert {
+    condition     = output.command == "ecsroll replace --cluster demo --asg demo-general --alarm web-5xx --max-surge 2 --window 'Mon-Fri 22:00-04:00 Europe/Berlin' --yes --json"
+    error_message = "The named groups of the cluster, without a question, in JSON."
+  }
+}
+
+run "touches_this_cluster_only" {
+  command = plan
+
+  assert {
+    condition = alltrue([for statement in jsondecode(output.policy).Statement :
+      !anytrue([for action in statement.Action : startswith(action, "ecs:")])
+      || alltrue([for resource in statement.Resource : strcontains(resource, "/demo")])
+      || try(statement.Condition.ArnEquals["ecs:cluster"], "") == "arn:aws:ecs:us-east-1:123456789012:cluster/demo"
+      || alltrue([for action in statement.Action : contains(["ecs:ListClusters", "ecs:DescribeTaskDefinition", "ecs:DescribeCapacityProviders"], action)])
+    ])
+    error_message = "Whatever ECS can bind to a cluster must be bound to it."
+  }
+}
+
+run "changes_the_named_groups_only" {
+  command = plan
+
+  assert {
+    condition = one([for statement in jsondecode(output.policy).Statement : statement.Resource if statement.Sid == "MakeRoomAndReplaceHosts"]) == [
+    "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/demo-general"]
+    error_message = "No other group."
+  }
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement.Resource if statement.Sid == "SetTheImage"]) == ["arn:aws:ssm:us-east-1:123456789012:parameter/ecs-image/demo/demo-general"]
+    error_message = "No other image parameter."
+  }
+}
+
+run "writes_nothing_on_everything" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([for statement in jsondecode(output.policy).Statement : [for action in statement.Action :
+      can(regex(":(Describe|List|Get)", action)) || !contains(statement.Resource, "*") || can(statement.Condition.ArnEquals["ec2:LaunchTemplate"])
+    ]]))
+    error_message = "What changes something must name what it changes."
+  }
+  assert {
+    condition     = alltrue(flatten([for statement in jsondecode(output.policy).Statement : [for action in statement.Action : !strcontains(action, "*")]]))
+    error_message = "No action by pattern."
+  }
+}
+
+run "launches_by_the_groups_templates_only" {
+  command = plan
+
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement.Condition if contains(statement.Action, "ec2:RunInstances")]).ArnEquals["ec2:LaunchTemplate"] == ["arn:aws:ec2:us-east-1:123456789012:launch-template/lt-0123456789abcdef0"]
+    error_message = "RunInstances is checked by AWS, and bound to the templates."
+  }
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement if contains(statement.Action, "iam:PassRole")]).Resource == ["arn:aws:iam::123456789012:role/demo-general-hosts"] && one([for statement in jsondecode(output.policy).Statement : statement if contains(statement.Action, "iam:PassRole")]).Condition.StringEquals["iam:PassedToService"] == "ec2.amazonaws.com"
+    error_message = "The hosts' role, to EC2."
+  }
+}
+
+run "never_terminates_behind_the_groups_back" {
+  command = plan
+
+  assert {
+    condition     = !contains(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), "ec2:TerminateInstances") && !contains(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), "autoscaling:SetDesiredCapacity")
+    error_message = "Hosts go through their group, and desired capacity is moved by its floor."
+  }
+}
+
+run "keeps_its_state_under_the_cluster" {
+  command = plan
+
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement.Resource if contains(statement.Action, "ssm:DeleteParameter")]) == ["arn:aws:ssm:us-east-1:123456789012:parameter/ecsroll/demo/*"]
+    error_message = "Lease and ledger of this cluster only."
+  }
+}
+
+run "less_without_launch_templates" {
+  command = plan
+
+  variables {
+    groups = [{
+      autoscaling_group_name = "demo-general"
+      role_arn               = "arn:aws:iam::123456789012:role/demo-general-hosts"
+      image_parameter_arn    = "arn:aws:ssm:us-east-1:123456789012:parameter/ecs-image/demo/demo-general"
+    }]
+  }
+
+  assert {
+    condition     = length(setintersection(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), ["ec2:RunInstances", "ec2:CreateLaunchTemplateVersion", "iam:PassRole", "ec2:CreateTags"])) == 0
+    error_message = "A group whose image is a parameter can be rolled without any of them."
+  }
+}
+
+run "launch_configurations_when_asked_for" {
+  command = plan
+
+  variables {
+    launch_configurations = true
+  }
+
+  assert {
+    condition     = contains(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), "autoscaling:CreateLaunchConfiguration")
+    error_message = "ecsroll copies them."
+  }
+}
+
+run "sees_alarms_when_it_is_given_some" {
+  command = plan
+
+  variables {
+    alarms = ["web-5xx"]
+  }
+
+  assert {
+    condition     = contains(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), "cloudwatch:DescribeAlarms")
+    error_message = "--alarm needs it."
+  }
+}
+
+run "statements_have_their_own_names" {
+  command = plan
+
+  variables {
+    alarms                = ["web-5xx"]
+    launch_configurations = true
+  }
+
+  assert {
+    condition     = length(distinct([for statement in jsondecode(output.policy).Statement : statement.Sid])) == length(jsondecode(output.policy).Statement)
+    error_message = "IAM refuses a policy with one Sid twice."
+  }
+}
+
+run "refuses_options_that_others_set" {
+  command = plan
+
+  variables {
+    options = ["--cluster=other"]
+  }
+
+  expect_failures = [var.options]
+}
+
+run "refuses_no_group" {
+  command = plan
+
+  variables {
+    groups = []
+  }
+
+  expect_failures = [var.groups]
+}
+
+run "refuses_no_place_to_run" {
+  command = plan
+
+  variables {
+    codebuild = null
+  }
+
+  expect_failures = [var.fargate]
+}
