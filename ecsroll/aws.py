@@ -32,23 +32,49 @@ __all__ = ["Aws", "Clients", "Pace", "chunks", "session"]
 
 T = TypeVar("T")
 
-# Refill per second of the token buckets that all callers of an account and region share (aws-facts 6); we take at
-# most half of it. (service, operation prefix) -> refill; the longest prefix counts.
+# The token buckets that all callers of an account and region share (aws-facts 6), with their refill per second; we take
+# at most half of it. What is not named here is in its service's bucket "".
 _REFILL: dict[tuple[str, str], float] = {
     ("ecs", ""): 20,
-    ("ecs", "update_container_instances_state"): 40,
-    ("ecs", "deregister_container_instance"): 40,
-    ("ecs", "put_attributes"): 40,
-    ("ecs", "delete_attributes"): 40,
-    ("ecs", "stop_task"): 40,
-    ("ecs", "get_task_protection"): 80,
+    ("ecs", "cluster read"): 20,
+    ("ecs", "definition read"): 20,
+    ("ecs", "provider read"): 20,
+    ("ecs", "service read"): 20,
+    ("ecs", "resource read"): 20,
+    ("ecs", "resource modify"): 40,
+    ("ecs", "protection"): 80,
     ("autoscaling", ""): 10,  # unpublished: DESIGN 9 allows five a second
-    ("ec2", "describe"): 10,
+    ("ec2", "read"): 10,
     ("ec2", ""): 5,
     ("elbv2", ""): 10,
-    ("ssm", "get_parameter"): 40,
+    ("ssm", "read"): 40,
     ("ssm", ""): 3,
     ("sts", ""): 20,
+}
+_BUCKET: dict[str, str] = {
+    "ecs describe_clusters": "cluster read",
+    "ecs list_clusters": "cluster read",
+    "ecs describe_task_definition": "definition read",
+    "ecs describe_capacity_providers": "provider read",
+    "ecs describe_services": "service read",
+    "ecs list_services": "service read",
+    "ecs describe_container_instances": "resource read",
+    "ecs list_container_instances": "resource read",
+    "ecs describe_tasks": "resource read",
+    "ecs list_tasks": "resource read",
+    "ecs update_container_instances_state": "resource modify",
+    "ecs deregister_container_instance": "resource modify",
+    "ecs put_attributes": "resource modify",
+    "ecs delete_attributes": "resource modify",
+    "ecs stop_task": "resource modify",
+    "ecs get_task_protection": "protection",
+    "ec2 describe_instances": "read",
+    "ec2 describe_images": "read",
+    "ec2 describe_launch_templates": "read",
+    "ec2 describe_launch_template_versions": "read",
+    "ssm get_parameter": "read",
+    "ssm get_parameters": "read",
+    "ssm get_parameters_by_path": "read",
 }
 
 _THROTTLED = frozenset(
@@ -158,8 +184,7 @@ class Pace:
 
 
 def _bucket(service: str, operation: str) -> tuple[str, str]:
-    fits = [key for key in _REFILL if key[0] == service and operation.startswith(key[1])]
-    return max(fits, key=lambda key: len(key[1]), default=(service, ""))
+    return (service, _BUCKET.get(f"{service} {operation}", ""))
 
 
 @dataclass
