@@ -143,7 +143,7 @@ class Door:
             try:
                 for interrupt in self.before:
                     interrupt(call)
-                answer = self._answer(service, operation, params)
+                answer = self.answer(service, operation, params)
             except Refusal as no:
                 self.calls.append(Call(call.number, call.at, service, operation, call.params, no.code))
                 raise
@@ -151,6 +151,9 @@ class Door:
             for interrupt in self.after:
                 interrupt(call)
             return answer
+
+    def __post_init__(self) -> None:
+        self.answer: Callable[[str, str, Params], dict[str, Any]] = self._answer
 
     def _answer(self, service: str, operation: str, params: Params) -> dict[str, Any]:
         handler = _ANSWERS.get((service, operation))
@@ -164,7 +167,7 @@ class Door:
 
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A real boto3 client whose calls come to this door."""
-        made = _session().client(
+        made: Any = _session().client(  # type: ignore[call-overload]
             service,
             region_name=region or self.world.region,
             aws_access_key_id="simulated",

@@ -1,7 +1,7 @@
 """Sets a stage: a cluster with its groups and services, made by the same AWS calls that a user would make."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -175,7 +175,7 @@ def _make_providers(stage: Stage) -> None:
 
 
 def _provider(stage: Stage, group: GroupSet) -> dict[str, Any]:
-    said: Mapping[bool, str] = {True: "ENABLED", False: "DISABLED"}
+    said = {True: "ENABLED", False: "DISABLED"}
     return {
         "autoScalingGroupArn": stage.sim.scaling.groups[group.name].arn,
         "managedScaling": {"status": said[group.managed_scaling], "targetCapacity": 100},
@@ -237,7 +237,7 @@ def _make_target_group(stage: Stage, service: ServiceSet) -> str:
     return group.arn
 
 
-def _settle(stage: Stage, done: Any, *, limit: int = 1800) -> None:
+def _settle(stage: Stage, done: Callable[[], bool], *, limit: int = 1800) -> None:
     for _ in range(0, limit, 10):
         if done():
             return
