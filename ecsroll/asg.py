@@ -32,6 +32,7 @@ __all__ = [
     "returned",
     "settle",
     "surge_for",
+    "unasked",
     "uneven",
     "zone_order",
 ]
@@ -42,7 +43,7 @@ __all__ = [
 
 def natural(group: Group, room: Room | None) -> int:
     """How many hosts the group wants by itself: DesiredCapacity less what we borrowed."""
-    if room is None or not landed(group, room):
+    if room is None or not (room.lent or landed(group, room)):
         return group.desired
     lost = max(0, room.floor - group.desired)
     return group.desired - max(0, room.borrowed - lost)
@@ -73,6 +74,14 @@ def ask_room(group: Group, surge: int, policy: Policy) -> Room:
 def landed(group: Group, room: Room) -> bool:
     """Whether the call that asked for room has landed: only while ``asking`` does MinSize tell."""
     return room.phase is not Phase.ASKING or (group.min == room.floor and group.max == room.ceiling)
+
+
+def unasked(group: Group, room: Room) -> bool:
+    """Whether the first asking was noted and never made (a process died between): the bounds read as they were.
+
+    What the group wants may have changed since, so then it is asked anew from what it wants today.
+    """
+    return not room.lent and not landed(group, room) and (group.min, group.max) == (room.min_was, room.max_was)
 
 
 def bounds(room: Room, group: Group, why: str) -> SetSize:

@@ -2,11 +2,13 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
+from typer.core import TyperGroup
 
 from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
@@ -18,7 +20,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Outside", "app", "main", "run"]
 
+
+class _Interrupted(Exception):  # noqa: N818 - it is no error
+    """Ctrl-C: typer would leave with 130 and say nothing."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort) as stop:
+            raise _Interrupted from stop
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="ecsroll",
     no_args_is_help=True,
     add_completion=True,
@@ -54,9 +70,10 @@ class Shared:
     verbose: bool = False
 
     @property
-    def plain(self) -> bool:
-        """No colours: asked for by NO_COLOR, or not a terminal."""
-        return bool(os.environ.get("NO_COLOR")) or not self.outside.err.isatty()
+    def live(self) -> bool:
+        """Whether somebody watches: a terminal that can be drawn on, and nothing else asked for."""
+        drawn = self.outside.err.isatty() and os.environ.get("TERM") != "dumb"
+        return drawn and not (self.json or self.quiet or self.verbose)
 
     def aws(self) -> "Aws":
         """The way to AWS, with credentials and region checked."""
@@ -67,24 +84,20 @@ class Shared:
 
     def screen(self, title: str) -> "QuietScreen":
         """Where the story is told."""
-        from rich.console import Console
-
-        from ecsroll.render import JsonScreen, LiveScreen, PlainScreen, QuietScreen
+        from ecsroll.render import JsonScreen, LiveScreen, PlainScreen, QuietScreen, console_for
 
         if self.json:
             return JsonScreen(self.outside.out)
         if self.quiet:
             return QuietScreen()
-        console = Console(file=self.outside.err, highlight=False, no_color=self.plain or None)
-        if console.is_terminal and not self.verbose:
-            return LiveScreen(console, title)
-        return PlainScreen(console, self.verbose)
+        console = console_for(self.outside.err)
+        return LiveScreen(console, title) if self.live else PlainScreen(console, self.verbose)
 
     def finish(self, result: "Result") -> None:
         """Show the result, and leave with its exit code."""
         from ecsroll.render import show_result
 
-        show_result(result, out=self.outside.out, plain=self.plain, as_json=self.json)
+        show_result(result, out=self.outside.out, as_json=self.json)
         raise typer.Exit(result.exit_code)
 
 
@@ -114,6 +127,10 @@ Verbose = Annotated[
     ),
 ]
 ClusterName = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+AllClusters = Annotated[
+    bool,
+    typer.Option("--all-clusters", envvar="ECSROLL_ALL_CLUSTERS", help="Every cluster of this account and region."),
+]
 Groups = Annotated[
     list[str] | None,
     typer.Option(
@@ -128,9 +145,20 @@ _WHICH = "Which hosts, which image"
 _CARE = "How careful"
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ecsroll {version('ecsroll')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
     region: Region = None,
     profile: Profile = None,
     as_json: Json = False,
@@ -138,6 +166,7 @@ def common(
     verbose: Verbose = False,
 ) -> None:
     """Replaces the EC2 hosts of ECS clusters without hurting what runs on them."""
+    del version
     outside = ctx.obj if isinstance(ctx.obj, Outside) else Outside()
     ctx.obj = Shared(outside, region, profile, as_json, quiet, verbose)
 
@@ -206,24 +235,29 @@ def replace(
     ] = "rolling",
     keep_max_size: Annotated[
         bool,
-        typer.Option(envvar="ECSROLL_KEEP_MAX_SIZE", help="Never raise the group's MaxSize.", rich_help_panel=_PACE),
+        typer.Option(
+            "--keep-max-size",
+            envvar="ECSROLL_KEEP_MAX_SIZE",
+            help="Never raise the group's MaxSize.",
+            rich_help_panel=_PACE,
+        ),
     ] = False,
     canary: Annotated[
-        int,
+        str,
         typer.Option(
             envvar="ECSROLL_CANARY",
             help="Hosts drained first and kept until their tasks are healthy elsewhere; 0 for none.",
             rich_help_panel=_CARE,
         ),
-    ] = 1,
+    ] = "1",
     good_readings: Annotated[
-        int,
+        str,
         typer.Option(
             envvar="ECSROLL_GOOD_READINGS",
             help="Good readings in a row before something counts as ready.",
             rich_help_panel=_CARE,
         ),
-    ] = 3,
+    ] = "3",
     boot_timeout: Annotated[
         str,
         typer.Option(
@@ -251,8 +285,10 @@ def replace(
 ) -> None:
     """Replace a cluster's outdated hosts, or go on with a roll that was cut off.
 
-    New hosts come first; an old one is drained when its successor is ready, and terminated when every task on it has
-    stopped. What was borrowed from the groups is given back. Run it again after any interruption: it goes on.
+    New hosts come first. An old one is drained when its successor is ready,
+    and terminated when every task on it has stopped.
+    What was borrowed from the groups is given back.
+    Run it again after any interruption: it goes on.
     """
     from ecsroll.commands import replace_hosts
     from ecsroll.policy import Words, settle
@@ -275,6 +311,7 @@ def replace(
         instances=instance or (),
     )
     policy = settle(words)
+    _named(cluster)
     confirm = _confirmation(shared, yes=yes)
     screen = shared.screen(f"ecsroll replace · {cluster}")
     try:
@@ -284,18 +321,23 @@ def replace(
     shared.finish(result)
 
 
-def _confirmation(shared: Shared, *, yes: bool) -> Callable[[], bool]:
+def _confirmation(shared: Shared, *, yes: bool) -> Callable[[str], bool]:
     """How the roll is agreed to. Raises UsageError at once where nobody can be asked."""
     if yes:
-        return lambda: True
+        return lambda _: True
     ask = shared.outside.ask
     if ask is None and not (sys.stdin.isatty() and shared.outside.err.isatty()):
         raise UsageError("there is no terminal to ask on", hint="give --yes to roll without being asked")
-    return lambda: (ask or _asked)("Replace these hosts?")
+    return ask or _asked
 
 
 def _asked(question: str) -> bool:
     return typer.confirm(question, err=True)
+
+
+def _named(*clusters: str) -> None:
+    if not all(name.strip() for name in clusters):
+        raise UsageError("--cluster is empty", hint="give the cluster's name; a variable in a script may be unset")
 
 
 @app.command("check-ami")
@@ -304,10 +346,7 @@ def check_ami(
     cluster: Annotated[
         list[str] | None, typer.Option(envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times.")
     ] = None,
-    all_clusters: Annotated[
-        bool,
-        typer.Option("--all-clusters", envvar="ECSROLL_ALL_CLUSTERS", help="Every cluster of this account and region."),
-    ] = False,
+    all_clusters: AllClusters = False,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", envvar="ECSROLL_EXIT_CODE", help="Exit with 8 when something is outdated.")
     ] = False,
@@ -321,10 +360,13 @@ def check_ami(
     from ecsroll.commands import check_ami as checked
 
     shared = _shared(ctx, region, profile, as_json, quiet, verbose)
+    source = ctx.get_parameter_source("cluster")
+    if all_clusters and source is not None and source.name == "ENVIRONMENT":
+        cluster = None  # what was typed counts more than what is set
     if bool(cluster) == all_clusters:
-        raise UsageError(
-            "which clusters?", hint="give --cluster (several times, if you like) or --all-clusters, not both"
-        )
+        what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
+        raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
+    _named(*cluster or ())
     shared.finish(checked(shared.aws(), cluster or (), exit_code=exit_code))
 
 
@@ -344,19 +386,25 @@ def status(
     from ecsroll.policy import Words, settle
 
     shared = _shared(ctx, region, profile, as_json, quiet, verbose)
+    _named(cluster)
     shared.finish(standing(shared.aws(), cluster, settle(Words(groups=asg or ()))))
 
 
 @app.command()
 def demo(
     ctx: typer.Context,
-    speed: Annotated[float, typer.Option(help="Simulated seconds a second; 0 is as fast as it can.", min=0)] = 60.0,
+    speed: Annotated[
+        float,
+        typer.Option(help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.", min=0),
+    ] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
+    import dataclasses
+
     from ecsroll.aws import Aws
     from ecsroll.commands import replace_hosts
     from ecsroll.demo import DemoClock, demo_stage
@@ -365,14 +413,13 @@ def demo(
     shared = _shared(ctx, None, None, as_json, quiet, verbose)
     stage = demo_stage(seed=seed)
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind")
-    shown = 0.0 if shared.plain else speed
-    clock = DemoClock(stage.sim, shared.outside.clock, shown)
+    clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
     policy = settle(Words(max_surge="2"))
     try:
-        result = replace_hosts(Aws(stage.sim, clock, workers=1), stage.cluster, policy, screen, lambda: True)
+        result = replace_hosts(Aws(stage.sim, clock, workers=1), stage.cluster, policy, screen, lambda _: True)
     finally:
         screen.close()
-    shared.finish(result)
+    shared.finish(dataclasses.replace(result, command="demo"))
 
 
 # Running -----------------------------------------------------------------------------------------------------------
@@ -380,6 +427,9 @@ def demo(
 
 def main() -> None:
     """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrows still gets its sentences
     sys.exit(run(sys.argv[1:], Outside()))
 
 
@@ -390,18 +440,28 @@ def run(words: Sequence[str], outside: Outside) -> int:
         return code if isinstance(code, int) else 0
     except EcsrollError as error:
         return _failed(words, outside, error)
-    except (KeyboardInterrupt, typer.Abort):
+    except _Interrupted:
         return _interrupted(words, outside)
+    except BrokenPipeError:
+        return _nobody_reads(outside)
     except typer.Exit as leaving:
         return leaving.exit_code
     except typer.TyperException as error:
-        wrong = UsageError(_what(error), hint="ecsroll --help, or ecsroll COMMAND --help")
-        return _failed(words, outside, wrong)
+        message = _message(error)
+        if not message:  # "ecsroll" alone: its help has been shown
+            return UsageError.exit_code
+        command = _command(words)
+        return _failed(words, outside, UsageError(message, hint=f"ecsroll {command} --help".replace("  ", " ")))
+    except Exception as error:  # noqa: BLE001 - a bug has its exit code and its JSON line, too
+        print("".join(traceback.format_exception(error)), file=outside.err, end="")
+        hint = "please report it with the lines above; the same command goes on where this stopped"
+        return _failed(words, outside, EcsrollError(f"a bug: {type(error).__name__}: {error}", hint=hint))
 
 
-def _what(error: Any) -> str:
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    return str(message)
+def _message(error: Any) -> str:
+    """What typer has to say, in one sentence without a full stop."""
+    said = str(error.format_message() if hasattr(error, "format_message") else error)
+    return " ".join(said.split()).rstrip(".").replace("(env var: '", "(or ").replace("')", ")")
 
 
 def _failed(words: Sequence[str], outside: Outside, error: EcsrollError) -> int:
@@ -409,39 +469,46 @@ def _failed(words: Sequence[str], outside: Outside, error: EcsrollError) -> int:
     from ecsroll.render import show_error, show_result
     from ecsroll.result import of_error
 
-    show_error(str(error), error.hint, err=outside.err, plain=not outside.err.isatty())
+    show_error(str(error), error.hint, err=outside.err)
     if _wants_json(words):
         result = of_error(error, command=_command(words), cluster=_cluster(words))
-        show_result(result, out=outside.out, plain=True, as_json=True)
+        show_result(result, out=outside.out, as_json=True)
     return error.exit_code
 
 
 def _interrupted(words: Sequence[str], outside: Outside) -> int:
+    """Ctrl-C before anything was changed, or where nothing is known of what was."""
     from ecsroll.render import show_error, show_result
-    from ecsroll.result import Result
+    from ecsroll.result import of_interruption
 
     again = "run the same command again: it goes on where this stopped"
-    show_error("interrupted", again, err=outside.err, plain=not outside.err.isatty())
+    show_error("interrupted", again, err=outside.err)
     if _wants_json(words):
-        result = Result(
-            command=_command(words),
-            result="interrupted",
-            exit_code=EXIT_INTERRUPTED,
-            cluster=_cluster(words),
-            reason="interrupted",
-            next=again,
-        )
-        show_result(result, out=outside.out, plain=True, as_json=True)
+        result = of_interruption(command=_command(words), cluster=_cluster(words), after=again)
+        show_result(result, out=outside.out, as_json=True)
     return EXIT_INTERRUPTED
 
 
+def _nobody_reads(outside: Outside) -> int:
+    """Whoever read the output went away (``| head``): nothing can be said any more, not even at Python's own exit."""
+    if outside.out is sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_INTERRUPTED
+
+
+_YES = {"1", "true", "t", "yes", "y", "on"}
+
+
 def _wants_json(words: Sequence[str]) -> bool:
-    return "--json" in words or os.environ.get("ECSROLL_JSON", "").lower() in {"1", "true", "yes", "on"}
+    return "--json" in words or os.environ.get("ECSROLL_JSON", "").lower() in _YES
 
 
 def _command(words: Sequence[str]) -> str:
-    names = {"replace", "check-ami", "status", "demo"}
-    return next((word for word in words if word in names), "")
+    """The command's name: the first word that is neither a global option nor the value of one."""
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    values = {place + 1 for place, word in enumerate(words) if word in {"--region", "--profile"}}
+    first = next((word for place, word in enumerate(words) if place not in values and not word.startswith("-")), "")
+    return first if first in names else ""
 
 
 def _cluster(words: Sequence[str]) -> str | None:

@@ -9,16 +9,16 @@ from ecsroll.act import Actor
 from ecsroll.asg import owed
 from ecsroll.aws import Aws
 from ecsroll.decide import decide
-from ecsroll.engine import Round, rounds
-from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, Halted, NotFound, Refused
+from ecsroll.engine import Round, Ways, rounds
+from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, EcsrollError, Halted, NotFound, Refused
 from ecsroll.events import Event
 from ecsroll.images import AwsImages, choose_images, group_images
-from ecsroll.model import Decision, Finding, Memory, Policy, Snapshot, Wait
+from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
 from ecsroll.preflight import preflight
-from ecsroll.result import Result
+from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
-from ecsroll.turn import outdated_by_group
+from ecsroll.turn import entries, outdated_by_group
 
 __all__ = ["Screen", "check_ami", "replace_hosts", "status"]
 
@@ -50,8 +50,10 @@ class _Story:
     aws: Aws
     tally: Tally = field(default_factory=Tally)
     waits: tuple[tuple[str, str, str], ...] = ()
+    last: Round | None = None
 
     def tell(self, step: Round) -> None:
+        self.last = step
         self.tally.read(step.seen)
         waits = tuple((wait.kind, wait.subject, wait.reason) for wait in step.decision.waits)
         if waits and waits != self.waits:
@@ -61,24 +63,36 @@ class _Story:
         self.screen.round(step, self.tally, self.aws)
 
 
-def replace_hosts(aws: Aws, cluster: str, policy: Policy, screen: Screen, confirm: Callable[[], bool]) -> Result:
+def replace_hosts(aws: Aws, cluster: str, policy: Policy, screen: Screen, confirm: Callable[[str], bool]) -> Result:
     """Roll the cluster's hosts, or go on with a roll that was cut off.
 
     ``confirm`` is asked once, after the intention was shown and before anything is changed. Raises EcsrollError.
     """
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
+    _check_instances(seen, policy)
     policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
     if decision.verdict is not None and decision.verdict.result == "nothing":
         return _result("replace", cluster, decision, findings, Tally(), aws)
-    screen.intend(seen, policy, outdated_by_group(seen, policy), findings)
+    outdated = outdated_by_group(seen, policy)
+    screen.intend(seen, policy, outdated, findings)
     if any(finding.severity == "blocking" for finding in findings) and seen.roll is None:
         return _refused(cluster, findings)
-    if not confirm():
+    if not confirm(f"Replace {sum(outdated.values())} of {len(seen.hosts)} host(s) of {cluster}?"):
         raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
     return _roll(aws, cluster, policy, screen, observer, findings)
+
+
+def _check_instances(seen: Snapshot, policy: Policy) -> None:
+    """Hosts that were asked for by name have to be there; on a resumed roll some are rightly gone."""
+    unknown = [name for name in policy.instances if name not in seen.hosts]
+    if unknown and seen.roll is None:
+        groups = ", ".join(seen.groups)
+        raise NotFound(
+            f"{', '.join(unknown)} is no host of {groups}", hint="ecsroll status shows the groups; check --asg"
+        )
 
 
 def _roll(
@@ -86,10 +100,36 @@ def _roll(
 ) -> Result:
     story = _Story(screen, aws)
     decision = Decision()
-    for step in rounds(observer, Actor(aws, observer), policy, aws.clock, screen.event):
-        story.tell(step)
-        decision = step.decision
+    try:
+        for step in rounds(observer, Actor(aws, observer), policy, aws.clock, Ways(tell=screen.event)):
+            story.tell(step)
+            decision = step.decision
+    except EcsrollError as error:
+        return _cut_off(of_error(error, command="replace", cluster=cluster), story, policy, findings)
+    except KeyboardInterrupt:
+        again = f"ecsroll replace --cluster {cluster} (goes on where this stopped)"
+        return _cut_off(of_interruption(command="replace", cluster=cluster, after=again), story, policy, findings)
     return _result("replace", cluster, decision, (*findings, *observer.findings.values()), story.tally, aws)
+
+
+def _cut_off(result: Result, story: _Story, policy: Policy, findings: tuple[Finding, ...]) -> Result:
+    """A roll that ended in the middle: how far it came, and what is owed, by the last picture and the last notes."""
+    step = story.last
+    if step is None:
+        return replace(result, findings=findings)
+    seen = step.seen
+    noted = {action.ledger.group: action.ledger for action in step.decision.actions if isinstance(action, Note)}
+    pages = {**seen.ledgers, **noted}
+    remaining = sum(_outdated(seen, policy).values())
+    at_first = sum(page.old for page in pages.values())
+    return replace(
+        result,
+        replaced=(seen.roll.replaced if seen.roll else 0) + max(0, at_first - remaining),
+        remaining=remaining,
+        owed=tuple(entry for page in pages.values() for entry in owed(page)),
+        findings=findings,
+        more={"figures": _figures(story.tally, story.aws)},
+    )
 
 
 def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
@@ -161,29 +201,46 @@ def status(aws: Aws, cluster: str, policy: Policy) -> Result:
     policy = replace(policy, images=images)
     decision, _ = decide(seen, Memory(), policy)
     pages = seen.ledgers.values()
-    reason = _standing(seen)
+    outdated = _outdated(seen, policy)
+    goes_on = f"ecsroll replace --cluster {cluster} (goes on with it)"
     return Result(
         command="status",
         result="done",
         exit_code=EXIT_OK,
         cluster=cluster,
-        reason=reason,
-        next=f"ecsroll replace --cluster {cluster}" if seen.roll else "",
+        reason=_standing(seen),
+        next=goes_on if seen.roll else f"ecsroll check-ami --cluster {cluster} (shows what is outdated)",
         replaced=seen.roll.replaced if seen.roll else 0,
-        remaining=sum(outdated_by_group(seen, policy).values()),
+        remaining=sum(outdated.values()),
         owed=tuple(entry for page in pages for entry in owed(page)),
         findings=tuple(observer.findings.values()),
         more={
-            "groups": [_plain_group(seen, name, outdated_by_group(seen, policy)) for name in seen.groups],
+            "groups": [_plain_group(seen, name, outdated) for name in seen.groups],
             "waits": [_plain_wait(wait) for wait in decision.waits] if seen.roll else [],
         },
     )
 
 
+def _outdated(seen: Snapshot, policy: Policy) -> dict[str, int]:
+    """Hosts that a roll under way still has to replace; empty without one, as nothing says then what is outdated.
+
+    A halt takes the target off the page: then what the roll was to launch counts.
+    """
+    if seen.roll is None:
+        return {}
+    images, epoch = seen.roll.images, seen.roll.epoch
+    pages = {
+        name: page if page.pointed else replace(page, pointed=entries(seen.groups[name], images, epoch))
+        for name, page in seen.ledgers.items()
+        if name in seen.groups
+    }
+    return outdated_by_group(replace(seen, ledgers=pages), policy)
+
+
 def _standing(seen: Snapshot) -> str:
     if seen.roll is None:
         return "no roll is under way"
-    done = f"{len(seen.roll.finished)} of {len(seen.roll.groups)} group(s) finished"
+    done = f"groups finished: {len(seen.roll.finished)} of {len(seen.roll.groups)}"
     by = f" by {seen.roll.by}" if seen.roll.by else ""
     return f"roll {seen.roll.epoch}, begun {seen.roll.began:%Y-%m-%d %H:%M:%S}Z{by}: {done}"
 
@@ -199,7 +256,7 @@ def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict
         "hosts": len([host for host in hosts if host.live]),
         "serving": sum(host.serves for host in hosts),
         "draining": sum(host.draining for host in hosts),
-        "outdated": outdated[name],
+        "outdated": outdated.get(name),
         "launches": [launches.image for launches in group.launches],
     }
 
@@ -228,7 +285,9 @@ def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool) -> Result:
         result="outdated" if outdated else "done",
         exit_code=EXIT_OUTDATED if outdated else EXIT_OK,
         cluster=names[0] if len(names) == 1 else None,
-        reason=f"{len(behind)} of {len(rows)} group(s) do not run the newest image" if rows else "no groups were found",
+        reason=f"groups with hosts behind the newest image: {len(behind)} of {len(rows)}"
+        if rows
+        else "no group was found",
         next=f"ecsroll replace --cluster {behind[0]['cluster']}" if behind else "",
         remaining=sum(row["hosts_behind"] for row in rows),
         more={"groups": rows, "passed_over": passed},

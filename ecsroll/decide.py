@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ecsroll import asg, drain
+from ecsroll.dismiss import dismiss
 from ecsroll.giveback import give_back
 from ecsroll.ledger import Phase, Place, Pointed, Roll, Room
 from ecsroll.model import (
@@ -24,9 +25,8 @@ from ecsroll.model import (
     Point,
     Policy,
     Snapshot,
+    Stop,
     SuspendRebalance,
-    Terminate,
-    Undrain,
     Verdict,
 )
 from ecsroll.stop import HALT, gate
@@ -34,15 +34,12 @@ from ecsroll.turn import Turn, entries, first_page, last_failure, newest_launch,
 
 __all__ = ["decide"]
 
-SHRINK_AT_ONCE = 50
-"""Hosts noted at once as lowering DesiredCapacity, so that a page stays under 4 KB."""
-
 
 def decide(seen: Snapshot, memory: Memory, policy: Policy) -> tuple[Decision, Memory]:
     """The next safe step from here, and what to remember of this round."""
     memory = remember(seen, memory, policy)
     if seen.roll is None:
-        return _begin(seen, policy), memory
+        return _interrupted(memory.stop) if memory.stop else _begin(seen, policy), memory
     turn = turn_of(seen, memory, policy, seen.roll)
     if turn is None:
         return _close(seen, seen.roll, policy), memory
@@ -56,8 +53,12 @@ def decide(seen: Snapshot, memory: Memory, policy: Policy) -> tuple[Decision, Me
 # Beginning and end -----------------------------------------------------------------------------------------------
 
 
+def _interrupted(stop: Stop) -> Decision:
+    return Decision(verdict=Verdict(result="interrupted", reason=f"{stop.reason}; nothing was changed"))
+
+
 def _begin(seen: Snapshot, policy: Policy) -> Decision:
-    epoch = max(seen.past, default=0) + 1
+    epoch = seen.epoch or max(seen.past, default=0) + 1
     names = policy.groups or tuple(sorted(seen.groups))
     roll = Roll(epoch=epoch, began=seen.at, groups=names, images=dict(policy.images), policy={}, by=policy.by)
     wanting = [name for name in names if _wants(seen, policy, roll, seen.groups[name])]
@@ -133,11 +134,14 @@ def _make_room(turn: Turn) -> bool:
         return bool(turn.old) and _ask(turn)
     if room.phase is Phase.RETURNING:
         return False
-    if room.phase is Phase.ASKING and not asg.landed(turn.group, room):
+    if asg.unasked(turn.group, room):
+        room = asg.ask_room(turn.group, room.borrowed, turn.policy)
+        turn.page = replace(turn.page, room=room)
+    if not asg.landed(turn.group, room):
         turn.actions.append(asg.bounds(room, turn.group, _why_room(room, turn.group)))
         turn.wait("room", turn.group.name, f"until MinSize reads {room.floor}")
         return True
-    room = asg.settle(turn.group, replace(room, phase=Phase.HELD), turn.read_live)
+    room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
     moved = asg.follow(turn.group, room)
     if moved is not None:
         why = f"the group moved to desired {turn.group.desired}, MinSize {turn.group.min}, MaxSize {turn.group.max}"
@@ -160,6 +164,8 @@ def _ask(turn: Turn) -> bool:
 
 
 def _why_room(room: Room, group: Group) -> str:
+    if room.lent:
+        return f"the bounds move to {room.floor} and {room.ceiling}, as noted"
     return f"room for {room.borrowed} more than the {group.desired} wanted, before anything is drained"
 
 
@@ -187,82 +193,6 @@ def _bury(turn: Turn) -> bool:
         if drain.ours(ghost, turn.epochs)
     )
     return False
-
-
-def _dismiss(turn: Turn) -> bool:
-    """Terminate the hosts that were seen empty; the last ones make the group smaller again."""
-    leaving = [host for host in turn.draining if not _wait_for(turn, host)]
-    leaving += [host for host in turn.old if host.arn is None and host.lifecycle == "InService"]
-    if turn.memory.looks < 2:
-        return False  # the first picture may lag behind what a life before this one did a moment ago
-    room = turn.page.room
-    left = len(turn.old)
-    shrinking: list[Host] = []
-    for host in leaving:
-        if room is not None and host.id in room.shrinking:
-            turn.actions += [asg.bounds(room, turn.group, "asked once more"), _termination(turn, host, shrink=True)]
-        elif room is not None and _may_shrink(turn, room, host, left, shrinking):
-            shrinking.append(host)
-        elif host in turn.old:
-            turn.actions.append(_termination(turn, host, shrink=False))
-        else:
-            turn.actions.append(Undrain(hosts=(host,), why=f"{host.id} is not outdated, and nothing is borrowed"))
-            continue
-        left -= host in turn.old
-    if room is not None and shrinking:
-        _shrink(turn, room, shrinking)
-    return False
-
-
-def _wait_for(turn: Turn, host: Host) -> bool:
-    """Whether the drained host still has to be waited for."""
-    held = turn.held_by(host)
-    if held:
-        turn.wait("drain", host.id, drain.sentence(held), limit=turn.policy.drain_timeout)
-        return True
-    if host.id in turn.page.canaries and not turn.page.canary_passed:
-        names = ", ".join(sorted(drain.services_on(host, turn.seen)))
-        turn.wait("canary", host.id, f"empty; kept until {names} are healthy elsewhere")
-        return True
-    return False
-
-
-def _may_shrink(turn: Turn, room: Room, host: Host, left: int, shrinking: list[Host]) -> bool:
-    """Whether this host's termination should give one borrowed host back.
-
-    Only the last ``borrowed`` old hosts do, not while the group owes terminations (debt), and not if that would leave
-    the zones more uneven than they were: then it is replaced, and a surplus host of the fullest zone goes instead.
-    """
-    to_give = room.borrowed - len(room.shrinking) - len(shrinking)
-    if to_give <= 0 or left > to_give or len(room.shrinking) + len(shrinking) >= SHRINK_AT_ONCE:
-        return False
-    if asg.debt(turn.group, len(turn.live)) > 0:
-        return False
-    gone = {host.id, *room.shrinking, *(other.id for other in shrinking)}
-    rest = [other for other in turn.live if other.id not in gone]
-    even = asg.uneven(rest, turn.group.zones) <= max(1, turn.page.uneven)
-    return even or host not in turn.old
-
-
-def _shrink(turn: Turn, room: Room, hosts: list[Host]) -> None:
-    shrinking = (*room.shrinking, *(host.id for host in hosts))
-    floor = turn.group.desired - len(shrinking)
-    lowered = replace(room, shrinking=shrinking, floor=floor)
-    turn.page = replace(turn.page, room=lowered)
-    # MinSize first: a termination that would go under it is refused (facts 5.1).
-    turn.actions.append(asg.bounds(lowered, turn.group, f"the last {len(hosts)} make the group smaller"))
-    turn.actions.extend(_termination(turn, host, shrink=True) for host in hosts)
-
-
-def _termination(turn: Turn, host: Host, *, shrink: bool) -> Terminate:
-    lost = turn.memory.agentless.get(host.id)
-    after = f"the group shrinks to {turn.group.desired - 1}" if shrink else "the group launches its successor"
-    return Terminate(
-        host=host,
-        shrink=shrink,
-        excused=drain.excused(host, turn.seen, lost, turn.policy),
-        why=f"{host.id} is empty; {after}",
-    )
 
 
 def _judge_canary(turn: Turn) -> bool:
@@ -414,7 +344,7 @@ _ROLL: tuple[Callable[[Turn], bool], ...] = (
     _make_room,
     _bury,
     _judge_canary,
-    _dismiss,
+    dismiss,
     _drain,
     give_back,
 )

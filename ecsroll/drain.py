@@ -6,7 +6,7 @@ stop timeout (aws-facts 3.4; aws/aws-cdk#13559, aws-samples/ecs-cid-sample#27), 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,7 +55,7 @@ def mark(epoch: int, at: datetime) -> str:
     return f"{epoch}:{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def ours(host: Host, epochs: frozenset[int]) -> bool:
+def ours(host: Host, epochs: Container[int]) -> bool:
     """Whether this tool drains the host: DRAINING without a mark of one of our rolls is somebody else's."""
     if not host.draining or host.drain_mark is None:
         return False

@@ -1,16 +1,16 @@
 """The loop. It owns nothing but the order: observe, decide, act."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecsroll.act import Actor
 from ecsroll.clock import Clock
 from ecsroll.decide import decide
 from ecsroll.events import Event
-from ecsroll.model import Decision, Memory, Policy, Snapshot
+from ecsroll.model import Decision, Memory, Policy, Snapshot, Stop
 from ecsroll.observe import Observer
 
-__all__ = ["Round", "rounds"]
+__all__ = ["Round", "Ways", "rounds"]
 
 BREATH = 1.0
 """Seconds between rounds that have nothing to wait for."""
@@ -26,13 +26,20 @@ class Round:
     memory: Memory
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How a loop is told things, and tells them."""
+
+    tell: Callable[[Event], None] = lambda _: None
+    """Every fact, as it happens."""
+    keep: Callable[[], None] = lambda: None
+    """Before every change: whether this process may still make one (raises if not)."""
+    stopping: Callable[[], str | None] = lambda: None
+    """Why somebody wants the roll to stop now, or None."""
+
+
 def rounds(
-    observer: Observer,
-    actor: Actor,
-    policy: Policy,
-    clock: Clock,
-    tell: Callable[[Event], None],
-    memory: Memory | None = None,
+    observer: Observer, actor: Actor, policy: Policy, clock: Clock, ways: Ways, memory: Memory | None = None
 ) -> Iterator[Round]:
     """Yield each round before it is carried out, until the verdict has been.
 
@@ -43,10 +50,21 @@ def rounds(
     while True:
         number += 1
         seen = observer.look()
+        if (reason := ways.stopping()) and memory.stop is None:
+            memory = replace(memory, stop=Stop(reason=reason, at=seen.at, hurry=True))
         decision, memory = decide(seen, memory, policy)
         yield Round(number, seen, decision, memory)
         for action in decision.actions:
-            tell(actor.act(action))
+            ways.keep()
+            ways.tell(actor.act(action))
         if decision.verdict is not None:
             return
-        clock.sleep(policy.poll_interval.total_seconds() if decision.waits else BREATH)
+        _rest(clock, policy.poll_interval.total_seconds() if decision.waits else BREATH, ways.stopping)
+
+
+def _rest(clock: Clock, seconds: float, stopping: Callable[[], str | None]) -> None:
+    """Wait for the next round, or until somebody wants to stop: a signal does not end a sleep in Python."""
+    left = seconds
+    while left > 0 and not stopping():
+        clock.sleep(min(left, 1.0))
+        left -= 1.0

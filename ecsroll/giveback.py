@@ -12,7 +12,7 @@ __all__ = ["give_back", "return_protection", "return_rebalance", "return_room"]
 
 def give_back(turn: Turn) -> bool:
     """Give everything back, in the order in which nothing can be taken away by it."""
-    if turn.old or turn.draining or not return_room(turn) or not return_protection(turn):
+    if turn.old or turn.draining or _still_there(turn) or not return_room(turn) or not return_protection(turn):
         return True
     if not return_rebalance(turn):
         return True
@@ -26,6 +26,14 @@ def give_back(turn: Turn) -> bool:
         turn.actions.append(Forget(group=turn.group.name, why="everything was given back"))
     turn.actions.append(OpenRoll(roll=done, why=f"{turn.group.name} is finished"))
     return True
+
+
+def _still_there(turn: Turn) -> bool:
+    """Whether a termination of ours does not show yet: it may have been put off, and the host is still ours to end."""
+    there = [host for host in turn.seen.of(turn.group) if host.live and turn.expects("gone", host.id)]
+    for host in there:
+        turn.wait("gone", host.id, "until its termination shows")
+    return bool(there)
 
 
 def return_room(turn: Turn) -> bool:

@@ -94,6 +94,8 @@ class Room:
     min_was: int
     max_was: int
     protects_was: bool
+    lent: bool = False
+    """Whether a reading has shown the first asking to have landed: from then on ``asking`` is about moved bounds."""
     shrinking: tuple[str, ...] = ()
     """Hosts whose termination is to lower DesiredCapacity, noted before they are terminated."""
 

@@ -254,6 +254,8 @@ class Snapshot:
     """By group."""
     past: frozenset[int] = frozenset()
     """Epochs of earlier rolls."""
+    epoch: int = 0
+    """Of the lease under which this process rolls; 0 while it holds none."""
     ghosts: tuple[Host, ...] = ()
     """Container instances with a mark of ours whose EC2 instance is gone for good."""
 
@@ -321,6 +323,8 @@ class Stop:
     reason: str
     at: datetime
     subject: str = ""
+    hurry: bool = False
+    """Somebody asked for it (a signal): undo what can be undone in one go, and wait to see nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -512,7 +516,7 @@ class Owed:
 class Verdict:
     """How a roll ended."""
 
-    result: Literal["done", "nothing", "halted"]
+    result: Literal["done", "nothing", "halted", "interrupted"]
     reason: str
     next: str = ""
     replaced: int = 0

@@ -54,6 +54,8 @@ class Observer:
     groups: tuple[str, ...] = ()
     tasks: bool = True
     """Whether to read what runs on the hosts; who only wants to know their images need not."""
+    epoch: int = 0
+    """Of the lease under which this process rolls."""
     looks: int = 0
     first: Survey | None = None
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -392,6 +394,7 @@ class Observer:
             roll=written.roll,
             ledgers=written.ledgers,
             past=written.past,
+            epoch=self.epoch,
             ghosts=tuple(self._ghosts(members)),
         )
 

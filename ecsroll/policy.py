@@ -9,7 +9,7 @@ from typing import TypeVar
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Policy
 
-__all__ = ["Words", "amount", "duration", "settle", "spelled"]
+__all__ = ["Words", "amount", "duration", "number", "settle", "spelled"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,13 @@ def amount(text: str) -> Amount:
     return Amount(int(found[1]), percent=bool(found[2]))
 
 
+def number(text: str) -> int:
+    """``3``. Raises ValueError with a sentence."""
+    if not re.fullmatch(r"\d{1,6}", text.strip()):
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)
+
+
 def spelled(span: timedelta) -> str:
     """A duration as a person writes it: ``45s``, ``3m 20s``, ``2h 05m``."""
     seconds = round(span.total_seconds())
@@ -49,8 +56,8 @@ class Words:
     max_surge: str = "1"
     max_unavailable: str = "0"
     strategy: str = "rolling"
-    canary: int = 1
-    good_readings: int = 3
+    canary: str = "1"
+    good_readings: str = "3"
     boot_timeout: str = "15m"
     drain_timeout: str = "30m"
     poll_interval: str = "15s"
@@ -90,8 +97,8 @@ def settle(words: Words) -> Policy:
         surge=surge,
         unavailable=unavailable,
         strategy="double" if words.strategy == "double" else "rolling",
-        canary=words.canary,
-        good_readings=words.good_readings,
+        canary=reader.read("--canary", number, words.canary, defaults.canary),
+        good_readings=reader.read("--good-readings", number, words.good_readings, defaults.good_readings),
         boot_timeout=reader.read("--boot-timeout", duration, words.boot_timeout, defaults.boot_timeout),
         drain_timeout=reader.read("--drain-timeout", duration, words.drain_timeout, defaults.drain_timeout),
         poll_interval=reader.read("--poll-interval", duration, words.poll_interval, defaults.poll_interval),
@@ -113,7 +120,6 @@ def _check(reader: _Reader, words: Words, policy: Policy) -> None:
         "--max-surge 0 with --max-unavailable 0 leaves no way to move: allow one of them",
     )
     reader.check(words.strategy in {"rolling", "double"}, f"--strategy {words.strategy}: say rolling or double")
-    reader.check(policy.canary >= 0, "--canary: a number of hosts, 0 for none")
     reader.check(policy.good_readings >= 1, "--good-readings: at least 1")
     reader.check(policy.poll_interval >= timedelta(seconds=0.2), "--poll-interval: at least 0.2s")
     chosen = [name for name, given in _CHOICES.items() if given(words)]

@@ -1,9 +1,10 @@
 """Results and events -> live view, plain lines, JSON. Stdout is the result, stderr the story (DESIGN 7)."""
 
 import json
+import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TextIO
 
@@ -17,6 +18,7 @@ from rich.text import Text
 from ecsroll.asg import natural
 from ecsroll.aws import Aws
 from ecsroll.engine import Round
+from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, AwsUnavailable, EcsrollError
 from ecsroll.events import Event
 from ecsroll.model import Finding, Host, Policy, Snapshot
 from ecsroll.policy import spelled
@@ -24,7 +26,49 @@ from ecsroll.result import Result
 from ecsroll.tally import Tally
 from ecsroll.turn import chosen
 
-__all__ = ["JsonScreen", "LiveScreen", "PlainScreen", "QuietScreen", "show_error", "show_result"]
+__all__ = [
+    "JsonScreen",
+    "LiveScreen",
+    "PlainScreen",
+    "QuietScreen",
+    "console_for",
+    "picture",
+    "sentence",
+    "show_error",
+    "show_result",
+]
+
+WIDE = 160
+"""Columns of a file or a pipe: lines for a log are not folded to the width of a terminal that is not there."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would leave the process here; ``cli.py`` has an exit code for it."""
+        raise BrokenPipeError
+
+
+def console_for(stream: TextIO) -> Console:
+    """Where words go. Names of users' things are never read as markup; NO_COLOR is honoured."""
+    unknown = not stream.isatty() and "COLUMNS" not in os.environ
+    return _Console(file=stream, width=WIDE if unknown else None, highlight=False, markup=False, emoji=False)
+
+
+def _say(console: Console, parts: Sequence[RenderableType]) -> None:
+    """Print; sentences are left for the terminal to wrap, and a log gets no blanks at the end of its lines."""
+    for part in parts:
+        if console.is_terminal:
+            console.print(part, soft_wrap=isinstance(part, Text))
+            continue
+        with console.capture() as caught:
+            console.print(part, soft_wrap=isinstance(part, Text))
+        for line in caught.get().splitlines():
+            print(line.rstrip(), file=console.file)
+    console.file.flush()
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 # What an event says in one line ------------------------------------------------------------------------------------
@@ -53,9 +97,14 @@ def sentence(event: Event) -> str:  # noqa: C901 - a line a kind
         case "roll_progressed" | "roll_closed":
             return f"close      {facts['why']}"
         case "waiting":
-            return "\n".join(f"wait       {wait['subject']}: {wait['reason']}" for wait in facts["waits"])
+            return "\n".join(f"wait       {_waited_for(wait)}" for wait in facts["waits"])
         case _:
             return ""
+
+
+def _waited_for(wait: Mapping[str, Any]) -> str:
+    """A wait as a sentence. What a host still lacks is said of it; anything else is a remark on it."""
+    return f"{wait['subject']}{' ' if wait['kind'] == 'boot' else ': '}{wait['reason']}"
 
 
 _WHAT = {
@@ -111,18 +160,21 @@ class PlainScreen(QuietScreen):
 
     def intend(self, seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]) -> None:
         """The intention, before anybody is asked."""
-        self.console.print(intention(seen, policy, outdated, findings))
+        _say(self.console, intention(seen, policy, outdated, findings))
 
     def event(self, event: Event) -> None:
         """One line, with the time."""
         if event.kind == "waiting":
-            subjects = frozenset(f"{wait['kind']}:{wait['subject']}" for wait in event.facts["waits"])
-            new = subjects - self.waited
-            self.waited = subjects
-            if not new and not self.verbose:
-                return
-        for line in sentence(event).splitlines():
-            self.console.print(Text(f"{event.at:%H:%M:%S}  {line}"), soft_wrap=True)
+            event = self._news(event)
+        lines = sentence(event).splitlines()
+        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {line}") for line in lines])
+
+    def _news(self, event: Event) -> Event:
+        """The waits that were not waited for already; all of them where every change is to be seen."""
+        waits = {f"{wait['kind']}:{wait['subject']}": wait for wait in event.facts["waits"]}
+        new = [wait for key, wait in waits.items() if self.verbose or key not in self.waited]
+        self.waited = frozenset(waits)
+        return replace(event, facts={**event.facts, "waits": new})
 
 
 @dataclass
@@ -131,13 +183,15 @@ class LiveScreen(QuietScreen):
 
     console: Console
     title: str
+    policy: Policy = field(default_factory=Policy)
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=6))
     live: Live | None = None
     last: RenderableType | None = None
 
     def intend(self, seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]) -> None:
         """The intention, before anybody is asked."""
-        self.console.print(intention(seen, policy, outdated, findings))
+        self.policy = policy
+        _say(self.console, intention(seen, policy, outdated, findings))
 
     def event(self, event: Event) -> None:
         """Into the list of what happened last."""
@@ -149,7 +203,8 @@ class LiveScreen(QuietScreen):
         if self.live is None:
             self.live = Live(console=self.console, auto_refresh=False, transient=True)
             self.live.start()
-        self.last = picture(self.title, step, tally, aws, list(self.recent))
+        head = (self.title, f"{spelled(tally.took)}, {aws.made_calls} calls, {aws.changes} of them changed something")
+        self.last = picture(head, step, self.policy, tally.took, list(self.recent), self.console.width)
         self.live.update(self.last, refresh=True)
 
     def close(self) -> None:
@@ -171,21 +226,35 @@ _CELLS = {
     "leaving": ("✕", "red"),
 }
 MANY = 40
-"""Hosts of a zone up to which each gets a cell of its own."""
+"""Hosts of a zone up to which each gets a cell of its own, where there is room for them."""
 
 
-def picture(title: str, step: Round, tally: Tally, aws: Aws, recent: Sequence[str]) -> RenderableType:
-    """The whole live view."""
-    head = Text.assemble((title, "bold"), f"  {spelled(tally.took)}  ·  {aws.made_calls} calls, {aws.changes} changing")
-    parts: list[RenderableType] = [head, Text()]
-    parts += [_group(step, name, tally) for name in step.seen.groups]
-    parts += [_legend(), Text(), _services(step.seen), Text(), *_waits(step)]
+def picture(
+    head: tuple[str, str], step: Round, policy: Policy, took: timedelta, recent: Sequence[str], width: int
+) -> RenderableType:
+    """The whole live view: the groups that are not finished in full, the others in a line each."""
+    lines: list[RenderableType] = [Text(head[0], style="bold"), Text(head[1], style="dim"), Text()]
+    finished = step.seen.roll.finished if step.seen.roll else ()
+    for name, group in step.seen.groups.items():
+        if name in finished:
+            lines += [Text.assemble((name, "bold"), ("  finished", "green")), Text()]
+        elif name in step.seen.ledgers or len(step.seen.groups) == 1:
+            lines += [*_group(step, policy, name, took, width), Text()]
+        else:
+            lines += [Text.assemble((name, "bold"), f"  {_many(len(group.hosts), 'host')}, its turn comes"), Text()]
+    lines += [_legend(), Text(), _services(step.seen), Text(), *_waits(step)]
     if recent:
-        parts += [Text(), *(Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in recent)]
-    return Group(*parts)
+        lines += [Text(), *(Text(line, style="dim") for line in recent)]
+    return Group(*(_one_line(line) for line in lines))
 
 
-def _state(step: Round, host: Host) -> str:
+def _one_line(part: RenderableType) -> RenderableType:
+    if isinstance(part, Text):
+        part.no_wrap, part.overflow = True, "ellipsis"
+    return part
+
+
+def _state(step: Round, policy: Policy, host: Host) -> str:
     """Which of the cells a host is."""
     seen = step.seen
     if host.leaving or not host.live:
@@ -193,51 +262,56 @@ def _state(step: Round, host: Host) -> str:
     if host.draining:
         return "draining" if any(not task.stopped and not task.daemon for task in seen.on(host)) else "empty"
     page = seen.ledgers.get(host.group)
-    if page is not None and chosen(host, seen.groups[host.group], page, Policy()):
+    if page is not None and chosen(host, seen.groups[host.group], page, policy):
         return "old"
     return "ready" if host.serves and host.id not in step.memory.shaky else "booting"
 
 
-def _group(step: Round, name: str, tally: Tally) -> RenderableType:
+def _group(step: Round, policy: Policy, name: str, took: timedelta, width: int) -> list[RenderableType]:
     seen = step.seen
     group = seen.groups[name]
     page = seen.ledgers.get(name)
-    states = {host.id: _state(step, host) for host in seen.of(group)}
-    finished = seen.roll is not None and name in seen.roll.finished
-    total = page.old if page else len(group.hosts)
+    states = {host.id: _state(step, policy, host) for host in seen.of(group)}
+    total = page.old if page else 0
     left = sum(1 for state in states.values() if state in {"old", "draining", "empty"})
-    done = total if finished else max(0, total - left) if page else 0
+    done = max(0, total - left)
     borrowed = group.desired - natural(group, page.room) if page else 0
-    grid = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=max(1, total), completed=done, width=30, complete_style="green", finished_style="green")
-    size = f"desired {group.desired}" + (f" ({borrowed} borrowed)" if borrowed > 0 else "")
-    grid.add_row(
-        Text(name, style="bold"), bar, Text(f"{done}/{total} replaced"), Text(size), _estimate(done, total, tally)
+    size = f"  desired {group.desired}" + (f", {borrowed} of them borrowed" if borrowed > 0 else "")
+    bar = ProgressBar(
+        total=max(1, total),
+        completed=done,
+        width=max(10, min(30, width - 50)),
+        complete_style="green",
+        finished_style="green",
     )
-    return Group(grid, _zones(seen, name, states), Text())
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row(Text(), bar, Text(f"{done} of {total} replaced{_estimate(done, total, took)}"))
+    return [Text.assemble((name, "bold"), size), grid, _zones(seen, name, states, width)]
 
 
-def _estimate(done: int, total: int, tally: Tally) -> Text:
+def _estimate(done: int, total: int, took: timedelta) -> str:
+    """A guess from the pace until now, no more exact than it can be."""
     if not done or done >= total:
-        return Text("")
-    left = timedelta(seconds=tally.took.total_seconds() / done * (total - done))
-    return Text(f"about {spelled(left)} to go", style="dim")
+        return ""
+    minutes = took.total_seconds() / 60 / done * (total - done)
+    return f", about {max(1, round(minutes))} min to go"
 
 
-def _zones(seen: Snapshot, name: str, states: Mapping[str, str]) -> Table:
+def _zones(seen: Snapshot, name: str, states: Mapping[str, str], width: int) -> Table:
     table = Table.grid(padding=(0, 2))
     group = seen.groups[name]
     for zone in group.zones or sorted({host.zone for host in seen.of(group)}):
         hosts = sorted((host for host in seen.of(group) if host.zone == zone), key=lambda host: host.launched_at)
-        table.add_row(Text(f"  {zone}", style="dim"), _cells([states[host.id] for host in hosts]))
+        cells = _cells([states[host.id] for host in hosts], width - len(zone) - 4)
+        table.add_row(Text(f"  {zone}", style="dim"), cells)
     return table
 
 
-def _cells(states: Sequence[str]) -> Text:
-    if len(states) > MANY:
+def _cells(states: Sequence[str], room: int) -> Text:
+    if len(states) > min(MANY, room // 2):
         counts = Counter(states)
         return Text("  ").join(
-            Text(f"{counts[state]} {state}", style=_CELLS[state][1]) for state in _CELLS if counts[state]
+            Text(f"{_CELLS[state][0]} {counts[state]}", style=_CELLS[state][1]) for state in _CELLS if counts[state]
         )
     return Text(" ").join(Text(*_CELLS[state]) for state in states)
 
@@ -252,7 +326,7 @@ def _services(seen: Snapshot) -> Text:
     replicas = [service for service in seen.services.values() if not service.daemon]
     short = [service for service in replicas if service.running < service.desired]
     if not short:
-        return Text(f"  {len(replicas)} service(s), every one with all its tasks running", style="green")
+        return Text(f"  {_many(len(replicas), 'service')}, each with all its tasks running", style="green")
     parts = [f"{service.name} {service.running}/{service.desired}" for service in short[:5]]
     return Text(f"  below what they want: {', '.join(parts)}", style="yellow")
 
@@ -260,22 +334,22 @@ def _services(seen: Snapshot) -> Text:
 def _waits(step: Round) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for wait in step.decision.waits[:5]:
-        since = step.seen.at - wait.since if wait.since else timedelta()
-        until = f", at most until {wait.until:%H:%M:%S}Z" if wait.until else ""
-        text = f"  waiting {spelled(since):>7}  {wait.subject}: {wait.reason}{until}"
-        lines.append(Text(text, style="cyan", no_wrap=True, overflow="ellipsis"))
+        since = spelled(step.seen.at - wait.since) if wait.since else "0s"
+        limit = f" of {spelled(wait.until - wait.since)}" if wait.until and wait.since else ""
+        said = _waited_for({"kind": wait.kind, "subject": wait.subject, "reason": wait.reason})
+        lines.append(Text(f"  waits {since + limit:<14}  {said}", style="cyan"))
     if len(step.decision.waits) > 5:
-        lines.append(Text(f"  … and {len(step.decision.waits) - 5} more", style="cyan"))
+        lines.append(Text(f"  … and for {len(step.decision.waits) - 5} more", style="cyan"))
     return lines
 
 
 def intention(
     seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]
-) -> RenderableType:
+) -> list[RenderableType]:
     """What is about to be done: by group how many hosts, from which image to which, with how much room."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("group", "hosts", "to replace", "launches now", "will launch"):
-        table.add_column(head)
+        table.add_column(head, justify="right" if head in {"hosts", "to replace"} else "left", overflow="fold")
     for name, group in seen.groups.items():
         now = ", ".join(launches.image or "?" for launches in group.launches)
         then = ", ".join(sorted({image for key, image in policy.images.items() if key.startswith(f"{name}/")}))
@@ -285,8 +359,7 @@ def intention(
     how = f"{surge}, max unavailable {policy.unavailable}, canary {policy.canary}, drains up to {limit}"
     goes_on = f"goes on with roll {seen.roll.epoch}; " if seen.roll else ""
     parts: list[RenderableType] = [Text(f"cluster {seen.cluster}: {goes_on}{how}", style="bold"), table]
-    parts += [_finding(finding) for finding in findings]
-    return Group(*parts)
+    return [*parts, *(_finding(finding) for finding in findings)]
 
 
 def _finding(finding: Finding) -> Text:
@@ -301,40 +374,48 @@ def _finding(finding: Finding) -> Text:
 # Results -----------------------------------------------------------------------------------------------------------
 
 
-def show_result(result: Result, *, out: TextIO, plain: bool, as_json: bool) -> None:
+def show_result(result: Result, *, out: TextIO, as_json: bool) -> None:
     """The result on stdout: the last JSON line, or a summary that can be read aloud."""
     if as_json:
         print(json.dumps(result.plain(), sort_keys=True), file=out, flush=True)
         return
-    console = Console(file=out, no_color=plain or None, highlight=False, soft_wrap=plain)
-    for part in _summary(result):
-        console.print(part)
+    _say(console_for(out), _summary(result))
 
 
 def _summary(result: Result) -> list[RenderableType]:
+    """The last lines on the screen: what came of it, what it cost, what is owed, what to do next."""
     parts: list[RenderableType] = []
-    if result.command == "check-ami":
+    if result.command == "check-ami" and "groups" in result.more:
         parts.append(_check_table(result.more["groups"]))
         parts += [Text(f"passed over: {line}", style="dim") for line in result.more["passed_over"]]
-    if result.command == "status":
+    if result.command == "status" and "groups" in result.more:
         parts.append(_status_table(result.more["groups"]))
-        parts += [Text(f"waits for {wait['subject']}: {wait['reason']}") for wait in result.more["waits"]]
-    style = "green" if result.exit_code == 0 else "yellow"
-    parts.append(Text.assemble((f"{result.result}: ", f"bold {style}"), result.reason))
-    if "figures" in result.more and result.replaced:
-        parts.append(_figures(result))
+        parts += [Text(f"wait   {_waited_for(wait)}", style="cyan") for wait in result.more["waits"]]
+    if "figures" in result.more and result.more["figures"]["changing_calls"]:
+        parts += _figures(result)
+    parts.append(_headline(result))
+    parts += [
+        Text(f"note   {finding.code} {finding.subject}: {finding.measured}", style="yellow")
+        for finding in result.findings
+        if finding.severity == "warning"
+    ][:5]
     parts += [Text(f"owed   {entry.group}: {entry.what} ({entry.how})", style="yellow") for entry in result.owed]
     if result.next:
         parts.append(Text.assemble(("next   ", "bold"), result.next))
     return parts
 
 
-def _figures(result: Result) -> Table:
+def _headline(result: Result) -> Text:
+    """What came of it. Commands that only look have no success to report."""
+    if result.command in {"status", "check-ami"} and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
+        return Text(result.reason, style="bold")
+    style = {EXIT_OK: "green", EcsrollError.exit_code: "red", AwsUnavailable.exit_code: "red"}
+    return Text.assemble((f"{result.result}: ", f"bold {style.get(result.exit_code, 'yellow')}"), result.reason)
+
+
+def _figures(result: Result) -> list[Text]:
     said = result.more["figures"]
-    table = Table.grid(padding=(0, 2))
-    lowest = f"{said['lowest_capacity']:.0%}" + (
-        f" ({said['lowest_service']})" if said["lowest_service"] else " of every service"
-    )
+    lowest = f"{said['lowest_capacity']:.0%} of {said['lowest_service'] or 'every service'}"
     rows = {
         "hosts": f"{result.replaced} replaced, {result.remaining} left, at most {said['peak_hosts']} at once",
         "time": spelled(timedelta(seconds=said["seconds"])),
@@ -342,51 +423,62 @@ def _figures(result: Result) -> Table:
         "calls": f"{said['calls']}, of which {said['changing_calls']} changed something",
         "lowest capacity": lowest,
     }
-    for name, text in rows.items():
-        table.add_row(Text(f"  {name}", style="dim"), text)
-    return table
+    return [Text.assemble((f"  {name:<17}", "dim"), text) for name, text in rows.items()]
 
 
 def _check_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line for each image that a group runs; the cluster only where there are several."""
+    several = len({row["cluster"] for row in rows}) > 1
+    heads = (*(("cluster",) if several else ()), "group", "family", "runs", "newest", "behind", "what changed")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("cluster", "group", "family", "runs", "newest", "behind", "what changed"):
+    for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
         runs = "\n".join(f"{used['version'] or used['image']} x{used['hosts']}" for used in row["running"]) or "-"
-        behind = "\n".join(_behind(used["days_behind"], row["outdated"]) for used in row["running"])
-        changed = "\n".join(_changed(used["changed"]) for used in row["running"])
+        behind = "\n".join(_behind(used["days_behind"], row["outdated"]) for used in row["running"]) or "-"
+        changed = "\n".join(_changed(used["changed"]) for used in row["running"]) or "-"
         newest = row["newest"]["version"] if row["newest"] else "-"
         style = "yellow" if row["outdated"] else ""
         family = row["family"] or row["reason"] or "-"
-        table.add_row(row["cluster"], row["group"], family, runs, newest, Text(behind, style=style), changed)
+        cells = (row["group"], family, runs, newest, Text(behind, style=style), changed)
+        table.add_row(*((row["cluster"],) if several else ()), *cells)
     return table
 
 
 def _behind(days: int | None, outdated: bool) -> str:
-    if not outdated:
+    if not outdated or days == 0:
         return "-"
-    return f"{days} days" if days is not None else "outdated"
+    return _many(days, "day") if days is not None else "outdated"
 
 
 def _changed(changed: Mapping[str, Any]) -> str:
     if changed.get("backwards"):
         return "AWS took the newer release back"
-    return "; ".join(f"{name} {step['was'] or '?'} → {step['now']}" for name, step in changed.items()) or "-"
+    steps = (f"{name} {_step(step['was'] or '?', step['now'] or '?')}" for name, step in changed.items())
+    return "; ".join(steps) or "-"
+
+
+def _step(was: str, now: str) -> str:
+    """``was → now`` without the words that both names begin and end with: what is left is what changed."""
+    before, after = was.split("-"), now.split("-")
+    while len(before) > 1 and len(after) > 1 and before[0] == after[0]:
+        before, after = before[1:], after[1:]
+    while len(before) > 1 and len(after) > 1 and before[-1] == after[-1]:
+        before, after = before[:-1], after[:-1]
+    return f"{'-'.join(before)} → {'-'.join(after)}"
 
 
 def _status_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("group", "desired", "min", "max", "hosts", "serving", "draining", "outdated"):
         table.add_column(head, justify="left" if head == "group" else "right")
+    keys = ("group", "desired", "min", "max", "hosts", "serving", "draining", "outdated")
     for row in rows:
-        table.add_row(
-            *(str(row[key]) for key in ("group", "desired", "min", "max", "hosts", "serving", "draining", "outdated"))
-        )
+        table.add_row(*("-" if row[key] is None else str(row[key]) for key in keys))
     return table
 
 
-def show_error(what: str, hint: str, *, err: TextIO, plain: bool) -> None:
+def show_error(what: str, hint: str, *, err: TextIO) -> None:
     """One sentence, and what to do, on stderr."""
-    console = Console(file=err, no_color=plain or None, highlight=False, soft_wrap=True)
-    console.print(Text.assemble(("error: ", "bold red"), what))
-    console.print(Text.assemble(("hint:  ", "bold"), hint))
+    console = console_for(err)
+    _say(console, [Text.assemble(("error: ", "bold red"), what), Text.assemble(("hint:  ", "bold"), hint)])

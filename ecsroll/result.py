@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ecsroll.errors import EcsrollError
+from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError
 from ecsroll.model import Finding, Owed
 
-__all__ = ["Result", "of_error"]
+__all__ = ["Result", "of_error", "of_interruption"]
 
 Word = Literal["done", "nothing", "refused", "halted", "interrupted", "held", "error", "outdated"]
 
@@ -66,4 +66,16 @@ def of_error(error: EcsrollError, *, command: str, cluster: str | None) -> Resul
         cluster=cluster,
         reason=str(error),
         next=error.hint,
+    )
+
+
+def of_interruption(*, command: str, cluster: str | None, after: str) -> Result:
+    """Ctrl-C as a result."""
+    return Result(
+        command=command,
+        result="interrupted",
+        exit_code=EXIT_INTERRUPTED,
+        cluster=cluster,
+        reason="interrupted",
+        next=after,
     )

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ecsroll import asg, drain
+from ecsroll.dismiss import shrink, termination
 from ecsroll.giveback import return_protection, return_rebalance, return_room
 from ecsroll.ledger import Phase, Place
-from ecsroll.model import PointBack, Stop, Undrain, Verdict
+from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
 from ecsroll.turn import PATIENCE, Turn, chosen, entries, last_failure, why_not_ready
 
 __all__ = ["HALT", "gate"]
@@ -80,18 +81,39 @@ def _stuck_change(turn: Turn) -> str | None:
 # Steps of a stop: leave the cluster serving, undo open drains, point the target back, say what is owed ---------------
 
 
+def keep_room(turn: Turn) -> bool:
+    """The floor stays up while the roll stops; what was to shrink the group serves again instead."""
+    for host in turn.live:
+        if turn.waited("boot", host.id) and not turn.is_ready(host):
+            turn.wait("boot", host.id, why_not_ready(turn, host))
+    room = turn.page.room
+    if room is None or room.phase is Phase.RETURNING:
+        return False
+    if asg.unasked(turn.group, room):
+        turn.page = replace(turn.page, room=None)
+        return False
+    if not asg.landed(turn.group, room):
+        turn.actions.append(asg.bounds(room, turn.group, "the roll stops: the floor keeps scale-in out"))
+        turn.wait("undo", turn.group.name, f"until MinSize reads {room.floor}")
+        return not _out_of_patience(turn)
+    room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
+    duds = {host.id for host in _duds(turn)}
+    room = replace(room, shrinking=tuple(name for name in room.shrinking if name in duds))
+    moved = asg.follow(turn.group, room)
+    if moved is not None:
+        turn.actions.append(asg.bounds(moved, turn.group, "the roll stops: the floor keeps scale-in out"))
+    turn.page = replace(turn.page, room=moved or room)
+    return False
+
+
 def undrain(turn: Turn) -> bool:
     """Hosts that are still there take tasks again."""
-    if turn.draining:
-        turn.actions.append(Undrain(hosts=tuple(turn.draining), why="the roll stops: they serve again"))
-        turn.wait("undo", turn.group.name, f"until {len(turn.draining)} host(s) are ACTIVE again")
-    room = turn.page.room
-    if room is not None and room.shrinking:
-        room = replace(asg.settle(turn.group, room, turn.read_live), shrinking=())
-        moved = asg.follow(turn.group, room) or room
-        turn.actions.append(asg.bounds(moved, turn.group, "the roll stops: the floor keeps scale-in out"))
-        turn.page = replace(turn.page, room=moved)
-    return bool(turn.draining) and not _out_of_patience(turn)
+    duds = _duds(turn)
+    back = tuple(host for host in turn.draining if host not in duds)
+    if back:
+        turn.actions.append(Undrain(hosts=back, why="the roll stops: they serve again"))
+        turn.wait("undo", turn.group.name, f"until {len(back)} host(s) are ACTIVE again")
+    return bool(back) and not _out_of_patience(turn)
 
 
 def point_back(turn: Turn) -> bool:
@@ -114,6 +136,40 @@ def point_back(turn: Turn) -> bool:
     return False
 
 
+def dismiss_duds(turn: Turn) -> bool:
+    """New hosts that never came to serve carry no task: they go, and the room goes with them.
+
+    Only now, as the group launches again what it launched before: a successor would be of that kind.
+    """
+    duds = _duds(turn)
+    fresh = tuple(host for host in duds if host.arn is not None and host.status == "ACTIVE")
+    if fresh:
+        mark = drain.mark(turn.roll.epoch, turn.seen.at)
+        turn.actions.append(Drain(hosts=fresh, mark=mark, why="they never came to serve, and carry no task"))
+    room = turn.page.room
+    empty = [host for host in duds if host not in fresh and not turn.held_by(host)]
+    spare = room.borrowed if room else 0
+    if room is not None and empty[:spare]:
+        noted = [host for host in empty[:spare] if host.id not in room.shrinking]
+        shrink(turn, room, noted)
+    turn.actions.extend(termination(turn, host, shrink=False) for host in empty[spare:])
+    for host in duds:
+        turn.wait("undo", host.id, "until it is gone: it never came to serve")
+    return bool(duds) and not _out_of_patience(turn)
+
+
+def _duds(turn: Turn) -> list[Host]:
+    """New hosts that did not become usable within the boot timeout, and that nothing can have been placed on."""
+    return [
+        host
+        for host in turn.live
+        if host.launched_at > turn.page.newest
+        and (host.arn is None or not host.connected)
+        and host.lifecycle == "InService"
+        and turn.waited("boot", host.id) > turn.policy.boot_timeout
+    ]
+
+
 def return_the_rest(turn: Turn) -> bool:
     """What can be given back without moving a task."""
     if turn.page.room is not None and turn.page.room.borrowed:
@@ -129,7 +185,7 @@ def say_why(turn: Turn) -> bool:
     remaining = _remaining(turn)
     turn.waits.clear()
     turn.verdict = Verdict(
-        result="halted",
+        result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
         next=f"ecsroll replace --cluster {turn.seen.cluster} (goes on where this stopped)",
         replaced=turn.roll.replaced + max(0, turn.page.old - remaining),
@@ -147,7 +203,7 @@ def _remaining(turn: Turn) -> int:
 
 def _out_of_patience(turn: Turn) -> bool:
     stop = turn.memory.stop
-    return stop is not None and turn.seen.at - stop.at > 3 * PATIENCE
+    return stop is not None and (stop.hurry or turn.seen.at - stop.at > 3 * PATIENCE)
 
 
-HALT: tuple[Callable[[Turn], bool], ...] = (undrain, point_back, return_the_rest, say_why)
+HALT: tuple[Callable[[Turn], bool], ...] = (keep_room, undrain, point_back, dismiss_duds, return_the_rest, say_why)

@@ -1,6 +1,6 @@
 """One group's turn in one round: what it sees, what it has written down, what it is about to do. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -56,9 +56,9 @@ class Turn:
     forgotten: bool = False
 
     @cached_property
-    def epochs(self) -> frozenset[int]:
-        """Rolls whose marks are ours."""
-        return self.seen.past | {self.roll.epoch}
+    def epochs(self) -> Container[int]:
+        """Epochs whose marks are ours: they are counted up for this cluster alone, and never used twice."""
+        return range(1, max(self.roll.epoch, self.seen.epoch, *self.seen.past) + 1)
 
     @cached_property
     def live(self) -> list[Host]:

@@ -172,6 +172,7 @@ def room(borrowed: int = 1, wanted: int = 2, phase: Phase = Phase.HELD, **more: 
         "min_was": 1,
         "max_was": 10,
         "protects_was": False,
+        "lent": phase is not Phase.ASKING,
     }
     return Room(phase=phase, borrowed=borrowed, **{**facts, **more})
 

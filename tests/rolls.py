@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ecsroll.act import Actor
 from ecsroll.aws import Aws
-from ecsroll.engine import Round, rounds
+from ecsroll.engine import Round, Ways, rounds
 from ecsroll.events import Event
 from ecsroll.images import choose_images
 from ecsroll.model import Memory, Policy, Verdict
@@ -164,10 +164,11 @@ def _live(told: Told, policy: Policy, happenings: list[Meanwhile]) -> None:
         for happening in happenings:
             happening.hear(event, stage, told.watch)
 
-    for step in rounds(observer, Actor(aws, observer), policy, stage.sim, tell):
+    for step in rounds(observer, Actor(aws, observer), policy, stage.sim, Ways(tell=tell)):
         told.steps.append(Step(step))
         _check_round(told, step)
-        told.verdict = step.decision.verdict
+    # Only now: a life may still be killed while it carries out what its last decision says.
+    told.verdict = told.steps[-1].round.decision.verdict
 
 
 def _check_round(told: Told, step: Round) -> None:

@@ -1,64 +1,54 @@
 """What is to be done next, as a table: a picture of the cluster, and the decision that it must lead to."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ecsroll import drain
 from ecsroll.decide import decide
-from ecsroll.ledger import Phase, Place
+from ecsroll.ledger import JUST_NOW, Ledger, Phase, Place, Roll
 from ecsroll.model import (
-    Activity,
     Amount,
-    CapacityProvider,
     Decision,
     Drain,
+    Group,
     Host,
     Memory,
-    Service,
+    Note,
     Snapshot,
-    Targets,
     Terminate,
     Verdict,
-    Wait,
 )
-from ecsroll.turn import chosen
 from tests.builders import (
-    BEGAN,
     IMAGES,
     NEW,
-    NO_CANARY,
     NOW,
     OLD,
     ROLL,
     WEB,
     Row,
     ago,
-    arn,
-    as_told,
     daemon,
     foreign,
-    gone,
     group,
-    host,
     launches,
-    lent,
     marked,
     memory,
     new,
-    noted,
     old,
+    outcome,
     page,
     pointed,
     roll,
     rolling,
     room,
     row,
-    say,
     seen,
     service,
     speaks,
-    stopping,
     table,
     task,
 )
@@ -224,76 +214,6 @@ TARGET = {
     ),
 }
 
-ROOM = {
-    "the target is set: make room before taking anything away": row(
-        seen(old("i-1"), old("i-2"), pages=page()),
-        "note web",
-        "suspend web",
-        "size web 3..11 protected",
-        "wait room web: until MinSize reads 3",
-    ),
-    "no old host: no room is asked for, the group is finished": row(
-        seen(new("i-1"), new("i-2"), pages=page()),
-        "forget web",
-        "roll 1 of web, finished: web",
-    ),
-    "a group that never needed a page is finished without one": row(
-        seen(new("i-1"), new("i-2")),
-        "roll 1 of web, finished: web",
-    ),
-    "somebody else had suspended AZRebalance: it is not ours to suspend": row(
-        seen(old("i-1"), groups=group(1, suspended=frozenset({"AZRebalance"})), pages=page()),
-        "note web",
-        "size web 2..11 protected",
-        "wait room web: until MinSize reads 2",
-    ),
-    "the room was asked for and does not read back: ask again, drain nothing": row(
-        rolling(
-            old("i-1"),
-            old("i-2"),
-            group={"desired": 2, "min": 1, "max": 10},
-            page={"room": room(phase=Phase.ASKING), "rebalance": Phase.ASKING},
-        ),
-        "size web 3..11 protected",
-        "wait room web: until MinSize reads 3",
-    ),
-    "the room reads back: held from now on, and the launch is waited for": row(
-        rolling(old("i-1"), old("i-2"), page={"room": room(phase=Phase.ASKING), "rebalance": Phase.ASKING}),
-        "note web",
-        "wait successor web: 2 ready, 2 needed besides the next to be drained",
-        "wait launch web: 3 wanted, 2 there",
-    ),
-    "AZRebalance does not read as suspended yet: ask again": row(
-        rolling(old("i-1"), old("i-2"), group={"suspended": frozenset()}, page={"rebalance": Phase.ASKING}),
-        "suspend web",
-        "wait successor web: *",
-        "wait launch web: *",
-    ),
-    "someone scaled the group out meanwhile: leave that alone, the floor follows": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), new("i-4", booting=True), group={"desired": 4, "min": 3}),
-        "note web",
-        "size web 4..11 protected",
-        "drain i-1",
-        "wait boot i-4: is Pending",
-    ),
-    "someone set another MinSize: theirs is given back one day, ours holds for now": row(
-        rolling(old("i-1"), old("i-2"), new("i-3", booting=True), group={"min": 2}),
-        "note web",
-        "size web 3..11 protected",
-        "wait successor web: *",
-        "wait boot i-3: *",
-    ),
-    "the launch failed: say so, with the reason": row(
-        rolling(
-            old("i-1"),
-            old("i-2"),
-            group={"failures": (Activity(status="Failed", cause="", message="no capacity", at=ago(1)),)},
-        ),
-        "wait successor web: *",
-        "wait launch web: 3 wanted, 2 there; last launch failed: no capacity",
-    ),
-}
-
 SLIDE = {
     "the spare is booting: wait, and say for what": row(
         rolling(old("i-1"), old("i-2"), new("i-3", booting=True)),
@@ -403,7 +323,6 @@ SLIDE = {
         "drain i-1",
         "wait boot i-4: *",
         policy=replace(ROLL, unavailable=Amount(50, percent=True)),
-        bug="asg.natural: while the room is asked for anew, what was lent counts as wanted",
     ),
     "a host that is drained already does not serve: no second one is drained on its account": row(
         rolling(old("i-1", draining=True), old("i-2"), new("i-3"), tasks=[task("t1", "i-1")], services=[service()]),
@@ -431,9 +350,14 @@ SLIDE = {
         "wait look web: for a second reading before anything is drained",
         knows=Memory(),
     ),
-    "the first look of a life still buries and dismisses": row(
+    "the first look of a life takes no empty host away either": row(
         rolling(old("i-1", draining=True), old("i-2"), new("i-3")),
-        "replace i-1",
+        "wait look web: *",
+        knows=Memory(),
+    ),
+    "the first look of a life still tells ECS who has gone": row(
+        rolling(old("i-1", draining=True, lifecycle="Terminating"), old("i-2"), new("i-3")),
+        "deregister i-1",
         "wait look web: *",
         knows=Memory(),
     ),
@@ -455,170 +379,193 @@ SLIDE = {
     ),
 }
 
-FOREIGN = {
-    "a host that somebody else drains is left alone, the rest goes on": row(
-        rolling(foreign("i-1"), old("i-2"), new("i-3"), page={"ready": 1}),
-        "drain i-2",
-    ),
-    "a mark of an earlier roll is ours: empty, it is replaced": row(
-        rolling(old("i-1", draining=True, drain_mark=marked(epoch=7)), old("i-2"), new("i-3"), past=frozenset({7})),
-        "replace i-1",
-        "wait successor web: *",
-    ),
-    "a mark of an epoch that nobody remembers is somebody else's": row(
-        rolling(old("i-1", draining=True, drain_mark=marked(epoch=9)), old("i-2"), new("i-3"), page={"ready": 1}),
-        "drain i-2",
-    ),
-    "only a host that others had drained before is left: what was lent is given back": row(
-        rolling(foreign("i-1"), new("i-2"), new("i-3"), page={"ready": 1}),
-        "drain i-2",
-    ),
-    "others drained a host meanwhile: no surplus host goes until there are enough without it": row(
-        rolling(foreign("i-1"), new("i-2"), new("i-3")),
-        "wait successor web: 2 ready, 2 needed *",
-    ),
-}
 
-# A canary is yet to be judged; i-1 carries two services.
-TRYING = {"canary_passed": False}
-JUDGED = {"canary_passed": False, "canaries": ("i-1",)}
-CARRIED = {"tasks": [task("t1", "i-1"), task("t2", "i-2"), task("t3", "i-2"), task("t4", "i-1", "cart")]}
-MOVED = {"tasks": [gone("t1", "i-1"), gone("t4", "i-1", "cart")]}
-BOTH = {"services": [service("shop", 3), service("cart", 1)]}
-
-CANARY = {
-    "the canary is a healthy host that carries the most services": row(
-        rolling(old("i-1", tasks=9), old("i-2", tasks=2), new("i-3"), page=TRYING, **CARRIED, **BOTH),
-        "note web",
-        "drain i-1",
-    ),
-    "two spares are ready: still one canary": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), new("i-4"), surge=2, page=TRYING, **CARRIED, **BOTH),
-        "note web",
-        "drain i-1",
-    ),
-    "two canaries were asked for: two go": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), new("i-4"), surge=2, page=TRYING, **CARRIED, **BOTH),
-        "note web",
-        "drain i-1 i-2",
-        policy=replace(ROLL, canary=2),
-    ),
-    "a sick host proves nothing: a healthy one is canary": row(
-        rolling(old("i-1", connected=False), old("i-2"), new("i-3"), page=TRYING | {"ready": 1}, **CARRIED, **BOTH),
-        "note web",
-        "drain i-2",
-    ),
-    "of equals, the canary comes from the emptiest zone": row(
-        rolling(
-            old("i-1"),
-            old("i-2", zone="b"),
-            new("i-3"),
-            group={"zones": ("a", "b")},
-            page=TRYING,
-            tasks=[task("t1", "i-1"), task("t2", "i-2")],
-            **BOTH,
-        ),
-        "note web",
-        "drain i-2",
-    ),
-    "only sick hosts are left to try: they cost nothing, and go": row(
-        rolling(old("i-1", connected=False), old("i-2", connected=False), new("i-3"), page=TRYING, **CARRIED, **BOTH),
-        "drain i-1 i-2",
-        bug="decide.py _canary_order: no healthy old host, so no candidate and no wait, for ever",
-    ),
-    "no canary was asked for: none is noted": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), page=TRYING, **CARRIED, **BOTH),
-        "drain i-1",
-        policy=NO_CANARY,
-        bug="decide.py _drain notes the first batch as canaries though --canary 0",
-    ),
-    "the group has no replica tasks: there is nothing to judge a canary by": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), page=TRYING, services=[service("logs", 3, daemon=True)]),
-        "drain i-1",
-        bug="decide.py _drain notes the first batch as canaries though there are no replica tasks",
-    ),
-    "the canary is empty: kept, so that a halt can make it ACTIVE again; no other goes": row(
-        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, **MOVED, **BOTH),
-        "wait canary i-1: empty; kept until cart, shop are healthy elsewhere",
-    ),
-    "the third calm reading in a row: the canary goes": row(
-        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, **MOVED, **BOTH),
-        "note web",
-        "replace i-1",
-        "wait successor web: *",
-        knows=memory(calm=2),
-    ),
-    "a task of the canary is still stopping: it is not judged": row(
-        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, tasks=[stopping("t1", "i-1")], **BOTH),
-        "wait drain i-1: 1 stopping (shop)",
-        knows=memory(calm=2),
-    ),
-    "a service of the canary lacks a task: it is not judged well": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, running=2), service("cart", 1)],
-        ),
-        "wait canary i-1: *",
-        knows=memory(calm=2),
-    ),
-    "a service of the canary is being deployed: it is not judged well": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, deployments=2), service("cart", 1)],
-        ),
-        "wait canary i-1: *",
-        knows=memory(calm=2),
-    ),
-    "a target of the canary's service is not healthy: it is not judged well": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, target_groups=("tg-1",)), service("cart", 1)],
-            targets={"tg-1": Targets(states={"healthy": 2, "initial": 1})},
-        ),
-        "wait canary i-1: *",
-        knows=memory(calm=2),
-    ),
-    "every target is healthy: the canary goes": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, target_groups=("tg-1", "tg-unreadable")), service("cart", 1)],
-            targets={"tg-1": Targets(states={"healthy": 3, "draining": 1})},
-        ),
-        "note web",
-        "replace i-1",
-        "wait successor web: *",
-        knows=memory(calm=2),
-    ),
-    "the canary died by itself: that proves nothing, the next host is canary": row(
-        rolling(old("i-2"), new("i-3"), new("i-4", booting=True), page=JUDGED, **CARRIED, **BOTH),
-        "wait successor web: *",
-        "wait boot i-4: *",
-        knows=memory(calm=2),
-        bug="decide.py _judge_canary: no canary is there, so all of them are calm",
-    ),
-    "the canary died by itself, a spare is ready: the next host is canary": row(
-        rolling(old("i-2"), new("i-3"), new("i-4"), page=JUDGED, **CARRIED, **BOTH),
-        "note web",
-        "drain i-2",
-    ),
-}
-
-@pytest.mark.parametrize("row", table(BEGINNING, END, TARGET, ROOM, SLIDE, FOREIGN, CANARY))
+@pytest.mark.parametrize("row", table(BEGINNING, END, TARGET, SLIDE))
 def test_decide(row: Row) -> None:
     assert outcome(row) == row.told
+
+
+# What outlives the round
+
+
+def after(snapshot: Snapshot, knows: Memory | None = None) -> Memory:
+    """What is remembered after a round."""
+    return decide(snapshot, knows or memory(), ROLL)[1]
+
+
+READINGS = {
+    "a new host reads well for the first time: one of three": (
+        new("i-3"),
+        memory(newest=ago(10)),
+        {"i-3": 1},
+    ),
+    "a new host that this life has not seen launch either: one of three": (new("i-3"), Memory(), {"i-3": 1}),
+    "the second good reading: two of three": (new("i-3"), memory(shaky={"i-3": 1}), {"i-3": 2}),
+    "the third good reading: nothing to remember any more": (new("i-3"), memory(shaky={"i-3": 2}), {}),
+    "a bad reading: from the start": (new("i-3", connected=False), memory(shaky={"i-3": 2}), {"i-3": 0}),
+    "a host loses its agent: not ready any more": (old("i-3", connected=False), memory(), {"i-3": 0}),
+    "it has its agent again: one of three": (old("i-3"), memory(shaky={"i-3": 0}), {"i-3": 1}),
+    "a host of before the roll that reads well: nothing to remember": (old("i-3"), Memory(), {}),
+    "a host that EC2 does not know yet is new": (new("i-3", launched_at=JUST_NOW), memory(), {"i-3": 1}),
+    "a host that is drained has no readings": (old("i-3", draining=True), memory(shaky={"i-3": 1}), {}),
+    "a host that is leaving has none either": (old("i-3", lifecycle="Terminating"), memory(shaky={"i-3": 1}), {}),
+}
+
+
+@pytest.mark.parametrize(("one", "knows", "expected"), READINGS.values(), ids=READINGS)
+def test_good_readings(one: Host, knows: Memory, expected: dict[str, int]) -> None:
+    assert after(rolling(old("i-1"), old("i-2"), one), knows).shaky == expected
+
+
+def test_a_group_without_a_page_has_no_new_hosts_yet() -> None:
+    assert after(seen(new("i-1"), old("i-2")), Memory()).shaky == {}
+
+
+LOST = {
+    "the agent has gone: since now": (old("i-1", connected=False), {}, {"i-1": NOW}),
+    "still gone: since then": (old("i-1", connected=False), {"i-1": ago(9)}, {"i-1": ago(9)}),
+    "it is back: forgotten": (old("i-1"), {"i-1": ago(9)}, {}),
+    "a host that has not registered never had one": (old("i-1", unregistered=True), {}, {}),
+    "a host that the group takes away does not need one": (
+        old("i-1", connected=False, lifecycle="Terminating"),
+        {},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "before", "expected"), LOST.values(), ids=LOST)
+def test_agentless(one: Host, before: dict[str, datetime], expected: dict[str, datetime]) -> None:
+    assert after(rolling(one, old("i-2")), memory(agentless=before)).agentless == expected
+
+
+EXPECTED = {
+    "a drain is shown: no longer expected": (old("i-1", draining=True), "drain:i-1", 0.5, False),
+    "a drain is not shown yet: expected": (old("i-1"), "drain:i-1", 0.5, True),
+    "a drained host that is gone meanwhile is shown too": (
+        old("i-1", lifecycle="Terminating"),
+        "drain:i-1",
+        0.5,
+        False,
+    ),
+    "a termination is shown: no longer expected": (old("i-1", lifecycle="Terminating"), "gone:i-1", 0.5, False),
+    "a terminated host that no reading has is shown too": (old("i-1"), "gone:i-9", 0.5, False),
+    "a termination is not shown yet, DRAINING or not: expected": (old("i-1", draining=True), "gone:i-1", 0.5, True),
+    "after a minute nothing is expected any more: it is made again": (
+        old("i-1", lifecycle="Standby", draining=True),
+        "gone:i-1",
+        1,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "key", "minutes", "expected"), EXPECTED.values(), ids=EXPECTED)
+def test_expectations(one: Host, key: str, minutes: float, *, expected: bool) -> None:
+    knows = after(rolling(one, old("i-2"), new("i-3", booting=True)), memory(expected={key: ago(minutes)}))
+    assert (knows.expected == {key: ago(minutes)}) is expected
+
+
+def test_a_drain_and_a_termination_are_to_be_seen_before_they_are_made_again() -> None:
+    knows = after(rolling(old("i-1", draining=True), old("i-2"), new("i-3"), new("i-4"), surge=2))
+    assert knows.expected == {"gone:i-1": NOW, "drain:i-2": NOW}
+
+
+def test_a_wait_keeps_its_beginning_and_says_its_end() -> None:
+    snapshot = rolling(old("i-1"), old("i-2"), new("i-3", booting=True))
+    decision, knows = decide(snapshot, memory(waiting={"boot:i-3": ago(4), "boot:i-9": ago(9)}), ROLL)
+    boot = next(wait for wait in decision.waits if wait.kind == "boot")
+    assert (boot.since, boot.until) == (ago(4), ago(4) + ROLL.boot_timeout)
+    assert knows.waiting == {"boot:i-3": ago(4), "successor:web": NOW}
+
+
+def test_looks_are_counted_to_two() -> None:
+    snapshot = seen(new("i-1"))
+    assert [after(snapshot, Memory(looks=looks)).looks for looks in (0, 1, 2)] == [1, 2, 2]
+
+
+def test_a_drain_is_marked_with_the_roll_and_the_time_and_says_its_price() -> None:
+    snapshot = rolling(old("i-1"), old("i-2", tasks=1), new("i-3"), tasks=[task("t1", "i-1"), daemon("d1", "i-1")])
+    decision, _ = decide(snapshot, memory(), ROLL)
+    assert decision == Decision(
+        actions=(
+            Drain(
+                hosts=(snapshot.hosts["i-1"],),
+                mark="1:2026-11-22T03:00:00Z",
+                why="3 ready, 2 needed; 1 task(s) will move",
+            ),
+        )
+    )
+
+
+def test_the_end_says_what_was_done_and_what_was_not() -> None:
+    decision, _ = decide(seen(new("i-1"), foreign("i-2"), roll=roll(finished=(WEB,), replaced=4)), memory(), ROLL)
+    assert decision.verdict == Verdict(
+        result="halted",
+        reason="1 outdated host(s) were skipped: somebody else drains them",
+        next="ecsroll replace --cluster prod, once they are ACTIVE or gone",
+        replaced=4,
+        remaining=1,
+    )
+
+
+# Any state at all
+
+_hosts = st.builds(
+    lambda make, facts: make(facts.pop("name"), **facts),
+    st.sampled_from([old, new]),
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from([f"i-{n}" for n in range(5)]),
+            "zone": st.sampled_from("ab"),
+            "lifecycle": st.sampled_from(["Pending", "InService", "InService", "Standby", "Terminating", "Terminated"]),
+            "draining": st.booleans(),
+            "unregistered": st.booleans(),
+            "protected": st.booleans(),
+        },
+        optional={"connected": st.booleans(), "drain_mark": st.sampled_from([None, "1:x", marked(), marked(60)])},
+    ),
+)
+_rooms = st.none() | st.builds(
+    room,
+    st.integers(0, 2),
+    st.integers(1, 3),
+    st.sampled_from(Phase),
+    shrinking=st.sampled_from([(), ("i-1",), ("i-1", "i-9")]),
+)
+_pages = st.builds(
+    page,
+    pointed=st.sampled_from([(), (pointed(),), (pointed(Phase.ASKING, version=None),)]),
+    room=_rooms,
+    rebalance=st.none() | st.sampled_from(Phase),
+    canaries=st.sampled_from([(), ("i-1",)]),
+    canary_passed=st.booleans(),
+)
+_groups = st.builds(
+    group,
+    st.integers(0, 5),
+    min=st.integers(0, 4),
+    suspended=st.sampled_from([frozenset(), frozenset({"AZRebalance"})]),
+    launches=st.sampled_from([(), (launches(),), (launches(OLD, "1"),)]),
+)
+
+
+@given(
+    hosts=st.lists(_hosts, max_size=5, unique_by=lambda one: one.id),
+    wants=_groups,
+    pages=st.just(()) | _pages.map(lambda one: (one,)),
+    under_way=st.none() | st.just(roll()) | st.just(roll(finished=(WEB,))),
+    knows=st.sampled_from(
+        [Memory(), memory(), memory(waiting={"return:web": ago(9)}, expected={"gone:i-1": ago(0.2)})]
+    ),
+)
+@settings(deadline=None, max_examples=200, derandomize=True)
+def test_from_any_state_there_is_a_next_step_that_says_why(
+    hosts: list[Host], wants: Group, pages: tuple[Ledger, ...], under_way: Roll | None, knows: Memory
+) -> None:
+    decision, _ = decide(seen(*hosts, groups=wants, pages=pages, roll=under_way), knows, ROLL)
+    assert speaks(decision) or not decision.actions + decision.waits
+    assert sum(isinstance(action, Note) for action in decision.actions) <= 1
+    assert not any(isinstance(action, Note) for action in decision.actions[1:])
+    gone = [action.host for action in decision.actions if isinstance(action, Terminate)]
+    assert all(drain.ours(one, frozenset({1})) or one.arn is None for one in gone)

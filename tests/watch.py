@@ -229,7 +229,9 @@ class Watch:
             return False
         delay = max((target.group.deregistration_delay for target in task.targets), default=0)
         over = (task.stopping_at or 0) + delay + task.definition.stop_timeout
-        return self.stage.sim.elapsed() >= over and not any((target.id, target.port) in target.group.targets for target in task.targets)
+        return self.stage.sim.elapsed() >= over and not any(
+            (target.id, target.port) in target.group.targets for target in task.targets
+        )
 
     def _check_affordable(self, arn: str) -> None:
         """Promise 1: new room first. Enough hosts serve without the one that is drained now."""

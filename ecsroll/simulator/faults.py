@@ -110,7 +110,7 @@ class Lag:
 
 @dataclass
 class Buckets:
-    """Token buckets as AWS keeps them (aws-facts 6): a call too many is throttled, and how full they were is counted."""
+    """Token buckets as AWS keeps them (aws-facts 6): a call too many is throttled, and counted."""
 
     refill: dict[str, tuple[float, float]]
     """``service Operation`` prefix -> (burst, refill per second); the longest prefix counts."""

@@ -1,0 +1,91 @@
+"""How a host leaves: seen empty, terminated; the last ones make the group smaller again. Pure."""
+
+from dataclasses import replace
+
+from ecsroll import asg, drain
+from ecsroll.ledger import Phase, Room
+from ecsroll.model import Host, Terminate, Undrain
+from ecsroll.turn import Turn
+
+__all__ = ["dismiss", "shrink", "termination"]
+
+SHRINK_AT_ONCE = 50
+"""Hosts noted at once as lowering DesiredCapacity, so that a page stays under 4 KB."""
+
+
+def dismiss(turn: Turn) -> bool:
+    """Terminate the hosts that were seen empty; the last ones make the group smaller again."""
+    leaving = [host for host in turn.draining if not _wait_for(turn, host)]
+    leaving += [host for host in turn.old if host.arn is None and host.lifecycle == "InService"]
+    if turn.memory.looks < 2:
+        return False  # the first picture may lag behind what a life before this one did a moment ago
+    room = turn.page.room
+    left = len(turn.old)
+    shrinking: list[Host] = []
+    for host in leaving:
+        if room is not None and host.id in room.shrinking:
+            turn.actions.append(termination(turn, host, shrink=True))  # put off, or noted and never sent
+        elif room is not None and _may_shrink(turn, room, host, left, shrinking):
+            shrinking.append(host)
+        elif host in turn.old:
+            turn.actions.append(termination(turn, host, shrink=False))
+        else:
+            turn.actions.append(Undrain(hosts=(host,), why=f"{host.id} is not outdated, and nothing is borrowed"))
+            continue
+        left -= host in turn.old
+    if room is not None and shrinking:
+        shrink(turn, room, shrinking)
+    return False
+
+
+def _wait_for(turn: Turn, host: Host) -> bool:
+    """Whether the drained host still has to be waited for."""
+    held = turn.held_by(host)
+    if held:
+        turn.wait("drain", host.id, drain.sentence(held), limit=turn.policy.drain_timeout)
+        return True
+    if host.id in turn.page.canaries and not turn.page.canary_passed:
+        names = ", ".join(sorted(drain.services_on(host, turn.seen)))
+        turn.wait("canary", host.id, f"empty; kept until {names} are healthy elsewhere")
+        return True
+    return False
+
+
+def _may_shrink(turn: Turn, room: Room, host: Host, left: int, shrinking: list[Host]) -> bool:
+    """Whether this host's termination should give one borrowed host back.
+
+    Only the last ``borrowed`` old hosts do, not while the group owes terminations (debt), and not if that would leave
+    the zones more uneven than they were: then it is replaced, and a surplus host of the fullest zone goes instead.
+    """
+    to_give = room.borrowed - len(room.shrinking) - len(shrinking)
+    if to_give <= 0 or left > to_give or len(room.shrinking) + len(shrinking) >= SHRINK_AT_ONCE:
+        return False
+    if asg.debt(turn.group, len(turn.live)) > 0:
+        return False
+    gone = {host.id, *room.shrinking, *(other.id for other in shrinking)}
+    rest = [other for other in turn.live if other.id not in gone]
+    even = asg.uneven(rest, turn.group.zones) <= max(1, turn.page.uneven)
+    return even or host not in turn.old
+
+
+def shrink(turn: Turn, room: Room, hosts: list[Host]) -> None:
+    """Let the group want fewer hosts, by the termination of these."""
+    shrinking = (*room.shrinking, *(host.id for host in hosts))
+    floor = turn.group.desired - len(shrinking)
+    lowered = replace(room, phase=Phase.ASKING, shrinking=shrinking, floor=floor)
+    turn.page = replace(turn.page, room=lowered)
+    # MinSize first: a termination that would go under it is refused (facts 5.1).
+    turn.actions.append(asg.bounds(lowered, turn.group, f"the last {len(hosts)} make the group smaller"))
+    turn.actions.extend(termination(turn, host, shrink=True) for host in hosts)
+
+
+def termination(turn: Turn, host: Host, *, shrink: bool) -> Terminate:
+    """The end of a host that was seen empty."""
+    lost = turn.memory.agentless.get(host.id)
+    after = f"the group shrinks to {turn.group.desired - 1}" if shrink else "the group launches its successor"
+    return Terminate(
+        host=host,
+        shrink=shrink,
+        excused=drain.excused(host, turn.seen, lost, turn.policy),
+        why=f"{host.id} is empty; {after}",
+    )

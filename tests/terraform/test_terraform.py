@@ -1,0 +1,409 @@
+"""The Terraform modules: what their files promise, what a host really gets, and whether Terraform itself is content.
+
+Real `terraform` runs through a tool that stands in for the registry of providers; TERRAFORM_OFFLINE says where it is. Without it
+those tests say that they were skipped. Users run plain `terraform test`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from inputs import BEGIN, TERRAFORM, modules, variables, with_table
+
+OFFLINE = os.environ.get("TERRAFORM_OFFLINE", "")
+EXAMPLES = [m for m in modules() if m.parent.name == "examples"]
+MODULES = [m for m in modules() if m not in EXAMPLES]
+
+# Types that these modules use and that AWS gives no tags to.
+UNTAGGABLE = {
+    "aws_appautoscaling_policy",
+    "aws_autoscaling_group",  # tags by blocks of its own; its test looks at them
+    "aws_autoscaling_lifecycle_hook",
+    "aws_cloudwatch_event_target",
+    "aws_cloudwatch_log_metric_filter",
+    "aws_ecs_cluster_capacity_providers",
+    "aws_iam_role_policy",
+    "aws_iam_role_policy_attachment",
+    "aws_kms_alias",
+    "aws_lambda_permission",
+    "aws_route",
+    "aws_route_table_association",
+    "aws_s3_bucket_public_access_block",
+    "aws_s3_bucket_versioning",
+    "aws_scheduler_schedule",
+    "aws_sns_topic_policy",
+    "aws_sns_topic_subscription",
+    "aws_sqs_queue_policy",
+}
+
+
+def name(module: Path) -> str:
+    return str(module.relative_to(TERRAFORM))
+
+
+def source(module: Path) -> str:
+    return "\n".join(p.read_text() for p in sorted(module.glob("*.tf")))
+
+
+def resources(module: Path) -> list[tuple[str, str, str]]:
+    """(type, name, body) of every resource."""
+    return re.findall(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', source(module), re.M | re.S)
+
+
+each_module = pytest.mark.parametrize("module", MODULES, ids=name)
+each = pytest.mark.parametrize("module", modules(), ids=name)
+
+
+# ------------------------------------------------------------------ conventions --
+def test_there_are_the_modules_that_the_readme_names():
+    named = set(re.findall(r"\]\(((?:modules|ecs_services|examples)/\w+)\)", (TERRAFORM / "README.md").read_text()))
+    assert named == {name(m) for m in modules()}
+
+
+@each
+def test_a_module_has_its_files(module):
+    expected = ["main.tf", "variables.tf", "outputs.tf", "versions.tf", "README.md"]
+    assert [f for f in expected if not (module / f).is_file()] == []
+
+
+@each_module
+def test_a_module_has_mocked_tests_named_as_sentences(module):
+    runs = re.findall(r'^run "(\w+)"', "\n".join(p.read_text() for p in module.glob("tests/*.tftest.hcl")), re.M)
+    assert len(runs) >= 5
+    assert [r for r in runs if "_" not in r] == []
+    assert len(runs) == len(set(runs))
+
+
+@each
+def test_the_inputs_table_is_true(module):
+    readme = (module / "README.md").read_text()
+    assert BEGIN in readme, "no inputs table"
+    assert readme == with_table(readme, module), "python tests/terraform/inputs.py writes it"
+
+
+@each_module
+def test_the_readme_names_every_output(module):
+    outputs = re.findall(r'^output "(\w+)"', (module / "outputs.tf").read_text(), re.M)
+    section = (module / "README.md").read_text().split("## Outputs")[1]
+    assert re.findall(r"`(\w+)`", section) == outputs
+
+
+@each
+def test_variables_are_typed_and_say_what_they_are(module):
+    assert [v.name for v in variables(module) if v.type == "any" or not v.description] == []
+
+
+@each
+def test_a_validation_names_the_variable_it_is_about(module):
+    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', (module / "variables.tf").read_text(), re.M | re.S)
+    wrong = [
+        (variable, message)
+        for variable, body in blocks
+        for message in re.findall(r'error_message = "(.*)"$', body, re.M)
+        if variable not in message and not re.search(r"give|instance_refresh needs|Auto Scaling has no warm pool|load_balancers", message, re.I)
+    ]
+    assert wrong == []
+
+
+@each
+def test_everything_that_takes_tags_has_them(module):
+    bare = [f"{kind}.{label}" for kind, label, body in resources(module) if kind not in UNTAGGABLE and not re.search(r"^  tags +=", body, re.M)]
+    assert bare == []
+
+
+@each
+def test_tags_begin_with_the_environment(module):
+    if not resources(module):
+        return
+    assert re.search(r"Environment += var\.environment", source(module))
+
+
+@each
+def test_the_world_does_not_reach_hosts(module):
+    for kind, label, body in resources(module):
+        if kind == "aws_vpc_security_group_ingress_rule":
+            assert "0.0.0.0/0" not in body, f"{kind}.{label}"
+        assert kind not in ("aws_security_group_rule",), f"{label}: use the resources for single rules"
+        if kind == "aws_security_group":
+            assert not re.search(r"^  (ingress|egress) ", body, re.M), f"{label}: rules stand outside the group"
+
+
+def test_hosts_are_reached_by_security_groups_only():
+    rules = [body for kind, _, body in resources(TERRAFORM / "modules/ecs_instances") if kind == "aws_vpc_security_group_ingress_rule"]
+    assert rules
+    for body in rules:
+        assert "referenced_security_group_id" in body
+        assert "cidr" not in body
+
+
+@each
+def test_no_users_keys_or_exclusive_attachments(module):
+    kinds = {kind for kind, _, _ in resources(module)}
+    forbidden = {
+        "aws_iam_user",
+        "aws_iam_access_key",
+        "aws_iam_policy_attachment",
+        "aws_iam_role_policies_exclusive",
+        "aws_iam_role_policy_attachments_exclusive",
+        "aws_key_pair",
+        "aws_launch_configuration",
+        "tls_private_key",
+    }
+    assert kinds & forbidden == set()
+
+
+def test_what_ecs_and_ecsroll_decide_is_left_alone():
+    ignored = {
+        "modules/ecs_instances": ["[desired_capacity]", "[value]"],
+        "modules/ecs_service": ["[desired_count]"],
+        "modules/clb": ["[instances]"],
+    }
+    for module, lists in ignored.items():
+        assert re.findall(r"ignore_changes += (\[.*\])", source(TERRAFORM / module)) == sorted(lists, key=source(TERRAFORM / module).index)
+
+
+def test_groups_take_the_same_agent_options_as_ecs_config():
+    def agent(module: str) -> str:
+        return next(v.type for v in variables(TERRAFORM / module) if v.name == "agent")
+
+    assert agent("modules/ecs_instances") == agent("modules/ecs_config")
+
+
+def test_runs_take_the_same_options_wherever_they_are_scheduled():
+    def options(module: str) -> list[tuple[str, str, str]]:
+        names = ("fargate", "codebuild", "alarm_topic_arns", "log")
+        return [(v.name, v.type, v.description) for v in variables(TERRAFORM / module) if v.name in names]
+
+    assert options("modules/ecsroll") == options("modules/scheduled_run") == options("modules/ami_updates")
+
+
+@each
+def test_skipped_security_checks_have_a_reason(module):
+    for skip in re.findall(r"checkov:skip=(.*)", source(module)):
+        assert re.fullmatch(r"CKV2?_AWS_\d+:\S.{10,}", skip), skip
+
+
+# -------------------------------------------------------------------- terraform --
+def offline(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    if not OFFLINE:
+        pytest.skip("TERRAFORM_OFFLINE does not say where the tool is that stands in for the registry")
+    if not shutil.which(os.environ.get("TERRAFORM", "terraform")):
+        pytest.skip("terraform is not installed")
+    return subprocess.run([OFFLINE, *map(str, words)], capture_output=True, text=True)
+
+
+@each_module
+def test_terraform_is_content_with_the_module(module):
+    done = offline("check", "--strict", module)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("module", EXAMPLES, ids=name)
+def test_terraform_plans_the_example(module):
+    done = offline("check", "--plan", "--strict", module)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("module", EXAMPLES, ids=name)
+def test_policies_have_no_finding(module):
+    done = offline("policies", module)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_snippets_of_the_readmes_are_valid(tmp_path):
+    """Each as the only file of an example, beside the modules that it names."""
+    if not OFFLINE:
+        pytest.skip("TERRAFORM_OFFLINE does not say where the tool is that stands in for the registry")
+    tree = tmp_path / "terraform"
+    for folder in ("modules", "ecs_services"):
+        shutil.copytree(TERRAFORM / folder, tree / folder)
+    examples = []
+    for module in MODULES:
+        snippets = re.findall(r"```hcl\n(.*?)```", (module / "README.md").read_text(), re.S)
+        assert snippets, f"{name(module)}: no snippet"
+        for number, snippet in enumerate(snippets):
+            example = tree / "examples" / f"{module.name}_{number}"
+            example.mkdir(parents=True)
+            (example / "main.tf").write_text(snippet)
+            examples.append(example)
+    done = offline("check", "--strict", *examples)
+    assert done.returncode == 0, done.stdout
+
+
+# -------------------------------------------------------------------- user data --
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    """User data as Terraform renders it, for variables given as HCL."""
+
+    def render(label: str, arguments: str) -> str:
+        # Mocks of the module, so that nothing of AWS is asked; the script comes out as text of a failed assertion's opposite:
+        # an output of a root module that has no resources of its own.
+        tree = tmp_path_factory.mktemp(label) / "terraform"
+        for folder in ("ecs_config", "ecs_instances"):
+            shutil.copytree(TERRAFORM / "modules" / folder, tree / "modules" / folder)
+        root = tree / "examples" / label
+        root.mkdir(parents=True)
+        (root / "main.tf").write_text(
+            'module "hosts" {\n  source = "../../modules/ecs_instances"\n\n  name = "demo-general"\n  cluster_name = "demo"\n'
+            '  environment = "test"\n  vpc_id = "vpc-0123456789abcdef0"\n  subnet_ids = ["subnet-0123456789abcdef0"]\n'
+            f'{arguments}\n}}\n\noutput "user_data" {{\n  value = module.hosts.user_data\n}}\n'
+        )
+        plan = root.parent / "plan"
+        done = offline("run", root, "--", "plan", f"-out={plan}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        shown = offline("run", root, "--", "show", "-json", plan)
+        import json
+
+        text = next(line for line in shown.stdout.splitlines() if line.startswith("{"))
+        return json.loads(text)["planned_values"]["outputs"]["user_data"]["value"]
+
+    return render
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A host in a directory: the commands that user data calls, as stubs that write down how they were called."""
+    return Host(tmp_path)
+
+
+class Host:
+    def __init__(self, root: Path):
+        self.root, self.calls = root, root / "calls"
+        self.bin = root / "bin"
+        self.bin.mkdir()
+        self.calls.touch()
+        for command in ("systemctl", "dnf", "sleep", "amazon-ssm-agent"):
+            self.stub(command)
+        (root / "etc/ecs").mkdir(parents=True)
+        (root / "etc/ecs/ecs.config").write_text("ECS_SET_BY_THE_IMAGE=true\n")
+
+    def stub(self, command: str, body: str = "") -> None:
+        path = self.bin / command
+        path.write_text(f'#!/bin/bash\necho "{command} $*" >> {self.calls}\n{body}\n')
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def boot(self, script: str) -> subprocess.CompletedProcess[str]:
+        script = re.sub(r"(?<=[ \n])/(etc|var|opt)/", rf"{self.root}/\1/", script)
+        return subprocess.run(["bash", "-c", script], env={"PATH": f"{self.bin}:/usr/bin:/bin"}, capture_output=True, text=True)
+
+    @property
+    def config(self) -> list[str]:
+        return (self.root / "etc/ecs/ecs.config").read_text().splitlines()
+
+    @property
+    def called(self) -> list[str]:
+        return self.calls.read_text().splitlines()
+
+
+PLAIN = [
+    "ECS_SET_BY_THE_IMAGE=true",
+    'ECS_AVAILABLE_LOGGING_DRIVERS=["json-file","awslogs"]',
+    "ECS_AWSVPC_BLOCK_IMDS=true",
+    "ECS_CLUSTER=demo",
+    "ECS_CONTAINER_STOP_TIMEOUT=30s",
+    "ECS_IMAGE_PULL_BEHAVIOR=default",
+    'ECS_INSTANCE_ATTRIBUTES={"instance-group":"demo-general"}',
+    "ECS_LOGLEVEL=info",
+]
+WITH_CREDENTIALS = 'registry_credentials = { bucket = "demo-config", key = "ecs/ecs.config" }'
+FETCH = '[ "$1 $2" = "s3 cp" ] && printf "ECS_ENGINE_AUTH_TYPE=docker\\n" > "${@: -1}"'
+
+
+def test_a_host_joins_its_cluster(rendered, host):
+    done = host.boot(rendered("plain", ""))
+    assert done.returncode == 0, done.stderr
+    assert host.config == PLAIN
+    assert stat.S_IMODE((host.root / "etc/ecs/ecs.config").stat().st_mode) & 0o002 == 0
+    assert host.called == ["systemctl enable --now amazon-ssm-agent"]
+
+
+def test_a_host_gets_what_its_group_says(rendered, host):
+    arguments = 'spot = {}\nagent = { reserved_memory = 256, instance_attributes = { disk = "nvme" }, extra = { NO_PROXY = "169.254.169.254" } }\nextra_user_data = "echo more > /etc/more"'
+    done = host.boot(rendered("options", arguments))
+    assert done.returncode == 0, done.stderr
+    assert set(host.config) >= {
+        "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",
+        "ECS_RESERVED_MEMORY=256",
+        'ECS_INSTANCE_ATTRIBUTES={"disk":"nvme","instance-group":"demo-general"}',
+        "NO_PROXY=169.254.169.254",
+    }
+    assert (host.root / "etc/more").read_text() == "more\n"
+
+
+def test_a_host_fetches_registry_credentials(rendered, host):
+    host.stub("aws", FETCH)
+    done = host.boot(rendered("credentials", WITH_CREDENTIALS))
+    assert done.returncode == 0, done.stderr
+    assert host.config == [*PLAIN, "ECS_ENGINE_AUTH_TYPE=docker"]
+    assert host.called[0].startswith("aws s3 cp --only-show-errors s3://demo-config/ecs/ecs.config ")
+    assert not (host.root / "etc/ecs/ecs.config.registry").exists()
+
+
+def test_a_host_tries_again_for_its_credentials(rendered, host):
+    host.stub("aws", f'[ "$(grep -c "^aws" {host.calls})" -lt 3 ] && exit 1\n{FETCH}')
+    done = host.boot(rendered("patient", WITH_CREDENTIALS))
+    assert done.returncode == 0, done.stderr
+    assert "ECS_ENGINE_AUTH_TYPE=docker" in host.config
+    assert [c for c in host.called if c.startswith("sleep")] == ["sleep 1", "sleep 2"]
+
+
+def test_a_host_without_its_credentials_stays_out(rendered, host):
+    host.stub("aws", "exit 1")
+    done = host.boot(rendered("refused", WITH_CREDENTIALS))
+    assert done.returncode == 1
+    assert "systemctl mask ecs" in host.called
+    assert "cannot fetch s3://demo-config/ecs/ecs.config" in done.stderr
+
+
+def test_a_host_without_ssm_agent_still_serves(rendered, host):
+    (host.bin / "amazon-ssm-agent").unlink()
+    host.stub("dnf", "exit 1")
+    done = host.boot(rendered("no_agent", ""))
+    assert done.returncode == 0, done.stderr
+    assert host.config == PLAIN
+
+
+def host_logs_script() -> str:
+    template = (TERRAFORM / "modules/ecs_logs/ecs_logs.sh.tftpl").read_text()
+    return template.replace("${agent_config}", '{"agent":{}}')
+
+
+def test_a_host_sends_its_logs(host):
+    for folder in ("etc/rsyslog.d", "etc/logrotate.d", "opt/aws/amazon-cloudwatch-agent/etc", "opt/aws/amazon-cloudwatch-agent/bin"):
+        (host.root / folder).mkdir(parents=True)
+    control = host.root / "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
+    control.write_text(f'#!/bin/bash\necho "ctl $*" >> {host.calls}\n')
+    control.chmod(0o755)
+    done = host.boot(host_logs_script())
+    assert done.returncode == 0, done.stderr
+    assert host.called[0] == "dnf install --quiet --assumeyes amazon-cloudwatch-agent rsyslog"
+    assert host.called[-1].startswith("ctl -a fetch-config -m ec2 -s")
+    assert (host.root / "opt/aws/amazon-cloudwatch-agent/etc/ecs-host.json").read_text() == '{"agent":{}}\n'
+
+
+def test_a_host_without_its_logs_still_serves(host):
+    host.stub("dnf", "exit 1")
+    done = host.boot(host_logs_script())
+    assert done.returncode == 0
+    assert done.stderr == "host logs: not sent to CloudWatch\n"
+
+
+def shellcheck(script: str) -> None:
+    if not shutil.which("shellcheck"):
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run(["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_shellcheck_has_nothing_to_say_about_user_data(rendered):
+    shellcheck(rendered("shellcheck", WITH_CREDENTIALS))
+
+
+def test_shellcheck_has_nothing_to_say_about_host_logs():
+    shellcheck("#!/bin/bash\n" + host_logs_script())
