@@ -3,6 +3,7 @@
 botocore's own retries are off, so that tenacity here, sleeping on the given clock, is the only retry (DESIGN 10).
 """
 
+import copy
 import os
 import random
 import threading
@@ -203,6 +204,8 @@ class Aws:
     made: dict[str, Any] = field(default_factory=dict)
     made_calls: int = 0
     changes: int = 0
+    guard: Callable[[], None] | None = None
+    """Called before every attempt of a call that changes something; raises if this process may not (any more)."""
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.clock)
@@ -246,14 +249,23 @@ class Aws:
         return answer
 
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        changes = not operation.startswith(("describe", "list", "get"))
         self.pace.take(service, operation)
+        if changes and self.guard is not None:
+            self.guard()
         with self.lock:
             if service not in self.made:
                 self.made[service] = self.clients.client(service)
             self.made_calls += 1
-            self.changes += not operation.startswith(("describe", "list", "get"))
+            self.changes += changes
         answer: dict[str, Any] = getattr(self.made[service], operation)(**params)
         return answer
+
+    def unguarded(self) -> "Aws":
+        """The same clients and pace, without the guard and with counts of its own: for the guard's own calls."""
+        other = copy.copy(self)
+        other.guard, other.made_calls, other.changes = None, 0, 0
+        return other
 
     def _backoff(self, state: RetryCallState) -> float:
         """Full jitter under a doubling ceiling: 0.5 s, 1 s, 2 s, … 20 s."""

@@ -1,7 +1,11 @@
 """The commands: words in, results out; no decisions. What is heavy is imported when it is needed."""
 
+import dataclasses
+import getpass
 import os
+import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +19,10 @@ from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
 
 if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
+    from ecsroll.model import Policy
     from ecsroll.render import QuietScreen
     from ecsroll.result import Result
+    from ecsroll.signals import Signals
 
 __all__ = ["Outside", "app", "main", "run"]
 
@@ -75,12 +81,20 @@ class Shared:
         drawn = self.outside.err.isatty() and os.environ.get("TERM") != "dumb"
         return drawn and not (self.json or self.quiet or self.verbose)
 
-    def aws(self) -> "Aws":
+    def aws(self, *, call_timeout: float = 20.0) -> "Aws":
         """The way to AWS, with credentials and region checked."""
         from ecsroll.aws import Aws, session
 
-        clients = self.outside.clients or session(self.region, self.profile)
+        clients = self.outside.clients or session(self.region, self.profile, call_timeout=call_timeout)
         return Aws(clients, self.outside.clock, workers=self.outside.workers)
+
+    def signals(self, policy: "Policy") -> "Signals | None":
+        """How Ctrl-C and SIGTERM stop a roll; a test that is not the main thread goes without."""
+        from ecsroll.signals import Signals
+
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return Signals(policy.stop_grace.total_seconds(), lambda line: print(line, file=self.outside.err, flush=True))
 
     def screen(self, title: str) -> "QuietScreen":
         """Where the story is told."""
@@ -276,6 +290,22 @@ def replace(
             envvar="ECSROLL_POLL_INTERVAL", help="Time between two looks at the cluster.", rich_help_panel=_PACE
         ),
     ] = "15s",
+    lease_ttl: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_LEASE_TTL",
+            help="How long a roll that has died keeps others from the cluster.",
+            rich_help_panel=_CARE,
+        ),
+    ] = "2m",
+    stop_grace: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_STOP_GRACE",
+            help="How long Ctrl-C or SIGTERM may take to undo what moves no task.",
+            rich_help_panel=_CARE,
+        ),
+    ] = "25s",
     yes: Annotated[bool, typer.Option("--yes", "-y", envvar="ECSROLL_YES", help="Do not ask.")] = False,
     region: Region = None,
     profile: Profile = None,
@@ -303,6 +333,8 @@ def replace(
         boot_timeout=boot_timeout,
         drain_timeout=drain_timeout,
         poll_interval=poll_interval,
+        lease_ttl=lease_ttl,
+        stop_grace=stop_grace,
         ami=ami,
         older_than=older_than,
         all=every,
@@ -310,15 +342,21 @@ def replace(
         groups=asg or (),
         instances=instance or (),
     )
-    policy = settle(words)
+    policy = dataclasses.replace(settle(words), by=_whoami())
     _named(cluster)
     confirm = _confirmation(shared, yes=yes)
     screen = shared.screen(f"ecsroll replace · {cluster}")
     try:
-        result = replace_hosts(shared.aws(), cluster, policy, screen, confirm)
+        aws = shared.aws(call_timeout=min(20.0, policy.lease_ttl.total_seconds() / 3))
+        result = replace_hosts(aws, cluster, policy, screen, confirm, shared.signals(policy))
     finally:
         screen.close()
     shared.finish(result)
+
+
+def _whoami() -> str:
+    """Who rolls, for whoever is told that the cluster is held."""
+    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
 
 
 def _confirmation(shared: Shared, *, yes: bool) -> Callable[[str], bool]:

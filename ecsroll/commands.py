@@ -1,7 +1,9 @@
 """What each command does, as a function that returns a result; ``cli.py`` reads words, ``render.py`` shows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Protocol
 
 from ecsroll import ami
@@ -10,11 +12,24 @@ from ecsroll.asg import owed
 from ecsroll.aws import Aws
 from ecsroll.decide import decide
 from ecsroll.engine import Round, Ways, rounds
-from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, EcsrollError, Halted, NotFound, Refused
+from ecsroll.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_OUTDATED,
+    AwsRefusal,
+    AwsUnavailable,
+    EcsrollError,
+    Halted,
+    Held,
+    NotFound,
+    Refused,
+)
 from ecsroll.events import Event
 from ecsroll.images import AwsImages, choose_images, group_images
+from ecsroll.lease import Lease, Standing
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
+from ecsroll.policy import noted
 from ecsroll.preflight import preflight
 from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
@@ -63,7 +78,18 @@ class _Story:
         self.screen.round(step, self.tally, self.aws)
 
 
-def replace_hosts(aws: Aws, cluster: str, policy: Policy, screen: Screen, confirm: Callable[[str], bool]) -> Result:
+Stopping = AbstractContextManager[Callable[[], str | None]]
+"""Entered while a roll goes on; what it gives says why the roll is to stop, or None."""
+
+
+def replace_hosts(
+    aws: Aws,
+    cluster: str,
+    policy: Policy,
+    screen: Screen,
+    confirm: Callable[[str], bool],
+    stopping: Stopping | None = None,
+) -> Result:
     """Roll the cluster's hosts, or go on with a roll that was cut off.
 
     ``confirm`` is asked once, after the intention was shown and before anything is changed. Raises EcsrollError.
@@ -82,7 +108,22 @@ def replace_hosts(aws: Aws, cluster: str, policy: Policy, screen: Screen, confir
         return _refused(cluster, findings)
     if not confirm(f"Replace {sum(outdated.values())} of {len(seen.hosts)} host(s) of {cluster}?"):
         raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
-    return _roll(aws, cluster, policy, screen, observer, findings)
+    _check_same(seen, policy)
+    return _roll(aws, cluster, policy, screen, observer, findings, stopping or nullcontext(lambda: None))
+
+
+def _check_same(seen: Snapshot, policy: Policy) -> None:
+    """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
+    if seen.roll is None:
+        return
+    was, now = seen.roll.policy, noted(policy)
+    if was != now:
+        words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
+        changed = ", ".join(sorted(option for option in {*was, *now} if was.get(option) != now.get(option)))
+        raise Refused(
+            f"roll {seen.roll.epoch} is not finished, and was begun with another {changed}",
+            hint=f"go on as begun (ecsroll replace --cluster {seen.cluster} {words}), or end it first (ecsroll abort)",
+        )
 
 
 def _check_instances(seen: Snapshot, policy: Policy) -> None:
@@ -96,20 +137,51 @@ def _check_instances(seen: Snapshot, policy: Policy) -> None:
 
 
 def _roll(
-    aws: Aws, cluster: str, policy: Policy, screen: Screen, observer: Observer, findings: tuple[Finding, ...]
+    aws: Aws,
+    cluster: str,
+    policy: Policy,
+    screen: Screen,
+    observer: Observer,
+    findings: tuple[Finding, ...],
+    stopping: Stopping,
 ) -> Result:
     story = _Story(screen, aws)
     decision = Decision()
+    lease = _lease(aws, cluster, policy, screen)
     try:
-        for step in rounds(observer, Actor(aws, observer), policy, aws.clock, Ways(tell=screen.event)):
-            story.tell(step)
-            decision = step.decision
+        lease.take()
+        observer.epoch, aws.guard = lease.epoch, lease.keep
+        with stopping as asked, _released(lease):
+            ways = Ways(tell=screen.event, keep=lease.keep, stopping=asked)
+            for step in rounds(observer, Actor(aws, observer), policy, aws.clock, ways):
+                story.tell(step)
+                decision = step.decision
     except EcsrollError as error:
         return _cut_off(of_error(error, command="replace", cluster=cluster), story, policy, findings)
     except KeyboardInterrupt:
         again = f"ecsroll replace --cluster {cluster} (goes on where this stopped)"
         return _cut_off(of_interruption(command="replace", cluster=cluster, after=again), story, policy, findings)
     return _result("replace", cluster, decision, (*findings, *observer.findings.values()), story.tally, aws)
+
+
+def _lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Lease:
+    def watching(seen: Standing, patience: float) -> None:
+        until = aws.clock.now() + timedelta(seconds=patience)
+        reason = f"{seen.holder or 'somebody'} holds it (epoch {seen.epoch}): dead, if it is not renewed by then"
+        wait = Wait(kind="lease", subject=cluster, reason=reason, since=aws.clock.now(), until=until)
+        screen.event(Event(kind="waiting", at=aws.clock.now(), facts={"waits": [_plain_wait(wait)]}))
+
+    return Lease(aws, cluster, policy.by or "somebody", ttl=policy.lease_ttl.total_seconds(), watching=watching)
+
+
+@contextmanager
+def _released(lease: Lease) -> Iterator[None]:
+    """Free the cluster on the way out, whatever happened; if AWS can not be told, the lease runs out by itself."""
+    try:
+        yield
+    finally:
+        with suppress(AwsUnavailable, AwsRefusal, Held):
+            lease.release()
 
 
 def _cut_off(result: Result, story: _Story, policy: Policy, findings: tuple[Finding, ...]) -> Result:
@@ -146,6 +218,9 @@ def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
     )
 
 
+_EXITS = {"done": EXIT_OK, "nothing": EXIT_OK, "halted": Halted.exit_code, "interrupted": EXIT_INTERRUPTED}
+
+
 def _result(
     command: str, cluster: str, decision: Decision, findings: tuple[Finding, ...], tally: Tally, aws: Aws
 ) -> Result:
@@ -154,7 +229,7 @@ def _result(
     return Result(
         command=command,
         result=verdict.result,
-        exit_code=Halted.exit_code if verdict.result == "halted" else EXIT_OK,
+        exit_code=_EXITS[verdict.result],
         cluster=cluster,
         reason=verdict.reason,
         next=verdict.next,

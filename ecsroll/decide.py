@@ -29,6 +29,7 @@ from ecsroll.model import (
     SuspendRebalance,
     Verdict,
 )
+from ecsroll.policy import noted
 from ecsroll.stop import HALT, gate
 from ecsroll.turn import Turn, entries, first_page, last_failure, newest_launch, remember, turn_of, why_not_ready
 
@@ -60,7 +61,9 @@ def _interrupted(stop: Stop) -> Decision:
 def _begin(seen: Snapshot, policy: Policy) -> Decision:
     epoch = seen.epoch or max(seen.past, default=0) + 1
     names = policy.groups or tuple(sorted(seen.groups))
-    roll = Roll(epoch=epoch, began=seen.at, groups=names, images=dict(policy.images), policy={}, by=policy.by)
+    roll = Roll(
+        epoch=epoch, began=seen.at, groups=names, images=dict(policy.images), policy=noted(policy), by=policy.by
+    )
     wanting = [name for name in names if _wants(seen, policy, roll, seen.groups[name])]
     if not wanting:
         return Decision(verdict=Verdict(result="nothing", reason="every host runs what its group is to launch"))
@@ -200,9 +203,9 @@ def _judge_canary(turn: Turn) -> bool:
     page = turn.page
     if page.canary_passed or not page.canaries:
         return False
-    hosts = [turn.seen.hosts[name] for name in page.canaries if name in turn.seen.hosts]
+    hosts = _drained_canaries(turn)
     names = {name for host in hosts for name in drain.services_on(host, turn.seen)}
-    calm = all(_healthy(turn.seen, name) for name in names) and not any(turn.held_by(host) for host in hosts)
+    calm = bool(hosts) and all(_healthy(turn.seen, name) for name in names) and not any(turn.held_by(host) for host in hosts)
     turn.memory = replace(turn.memory, calm=turn.memory.calm + 1 if calm else 0)
     if turn.memory.calm >= turn.policy.good_readings:
         turn.page = replace(page, canary_passed=True)
@@ -239,7 +242,13 @@ def _drain(turn: Turn) -> bool:
 
 
 def _canaries(turn: Turn, batch: list[Host]) -> tuple[str, ...]:
-    return (*turn.page.canaries, *(host.id for host in batch))
+    return tuple(dict.fromkeys((*turn.page.canaries, *(host.id for host in batch))))
+
+
+def _drained_canaries(turn: Turn) -> list[Host]:
+    """Canaries as far as their drain has begun: one may have been noted by a life that did not come to drain it."""
+    there = [turn.seen.hosts[name] for name in turn.page.canaries if name in turn.seen.hosts]
+    return [host for host in there if host.draining or host.leaving or turn.expects("drain", host.id)]
 
 
 def _candidates(turn: Turn) -> list[Host]:
@@ -267,8 +276,7 @@ def _has_replicas(turn: Turn) -> bool:
 
 def _canary_order(turn: Turn, free: list[Host]) -> list[Host]:
     """Healthy hosts that carry the most services, and no more of them than are to be canaries."""
-    there = [name for name in turn.page.canaries if name in turn.group.hosts]
-    wanted = turn.policy.canary - len(there)
+    wanted = turn.policy.canary - len(_drained_canaries(turn))
     zoned = asg.zone_order(free, turn.old, turn.live)
     fit = [(ranks, host) for ranks, host in zoned if turn.is_ready(host)]
     fit.sort(key=lambda pair: (-len(drain.services_on(pair[1], turn.seen)), pair[0], pair[1].id))

@@ -33,7 +33,7 @@ class Ways:
     tell: Callable[[Event], None] = lambda _: None
     """Every fact, as it happens."""
     keep: Callable[[], None] = lambda: None
-    """Before every change: whether this process may still make one (raises if not)."""
+    """Once a round: to hold on to the cluster (raises when another has taken it over)."""
     stopping: Callable[[], str | None] = lambda: None
     """Why somebody wants the roll to stop now, or None."""
 
@@ -54,8 +54,8 @@ def rounds(
             memory = replace(memory, stop=Stop(reason=reason, at=seen.at, hurry=True))
         decision, memory = decide(seen, memory, policy)
         yield Round(number, seen, decision, memory)
+        ways.keep()
         for action in decision.actions:
-            ways.keep()
             ways.tell(actor.act(action))
         if decision.verdict is not None:
             return

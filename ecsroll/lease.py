@@ -11,6 +11,7 @@ the TTL less the longest call, a contender takes over after it has seen one vers
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -55,8 +56,11 @@ class Lease:
     """When (steady clock) the last confirmed creation or renewal was begun."""
     since: datetime | None = None
     nonce: str = field(default="")
+    watching: Callable[[Standing, float], None] = lambda _, __: None
+    """Told when a holder is being watched, and for how many seconds at most: a roll never waits silently."""
 
     def __post_init__(self) -> None:
+        self.aws = self.aws.unguarded()
         self.nonce = self.nonce or f"{self.aws.chance.getrandbits(64):016x}"
 
     @property
@@ -81,6 +85,7 @@ class Lease:
         """Return when the lease is dead or released; raise Held when its holder is alive."""
         began = self.aws.clock.elapsed()
         patience = seen.ttl + min(10.0, seen.ttl / 12)
+        self.watching(seen, patience)
         while self.aws.clock.elapsed() - began <= patience:
             self.aws.clock.sleep(max(0.2, seen.ttl / 10))
             now = standing(self.aws, self.cluster)
@@ -108,7 +113,7 @@ class Lease:
         return True
 
     def keep(self) -> None:
-        """To be called before every change: renews when it is time; raises Held once another has taken over."""
+        """To be called in every round and before every change: renews in time; raises Held once it is lost."""
         if self._age() > self.ttl / 3:
             self._renew()
         if self._age() >= self.ttl - self.longest_call:
@@ -131,6 +136,7 @@ class Lease:
         """Say that nobody holds the cluster. Written, not deleted: only a later holder deletes older epochs."""
         if self.confirmed is None or self._age() >= self.ttl - self.longest_call:
             return
+        self.tidy()
         self._put(self.epoch, overwrite=True, released=True)
         self.confirmed = None
 

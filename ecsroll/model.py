@@ -303,6 +303,8 @@ class Policy:
     boot_timeout: timedelta = timedelta(minutes=15)
     drain_timeout: timedelta = timedelta(minutes=30)
     poll_interval: timedelta = timedelta(seconds=15)
+    lease_ttl: timedelta = timedelta(minutes=2)
+    stop_grace: timedelta = timedelta(seconds=25)
     keep_max_size: bool = False
     older_than: timedelta | None = None
     all: bool = False

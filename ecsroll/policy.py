@@ -9,7 +9,7 @@ from typing import TypeVar
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Policy
 
-__all__ = ["Words", "amount", "duration", "number", "settle", "spelled"]
+__all__ = ["Words", "amount", "duration", "noted", "number", "settle", "spelled"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,8 @@ class Words:
     boot_timeout: str = "15m"
     drain_timeout: str = "30m"
     poll_interval: str = "15s"
+    lease_ttl: str = "2m"
+    stop_grace: str = "25s"
     ami: str = "recommended"
     older_than: str | None = None
     all: bool = False
@@ -102,6 +104,8 @@ def settle(words: Words) -> Policy:
         boot_timeout=reader.read("--boot-timeout", duration, words.boot_timeout, defaults.boot_timeout),
         drain_timeout=reader.read("--drain-timeout", duration, words.drain_timeout, defaults.drain_timeout),
         poll_interval=reader.read("--poll-interval", duration, words.poll_interval, defaults.poll_interval),
+        lease_ttl=reader.read("--lease-ttl", duration, words.lease_ttl, defaults.lease_ttl),
+        stop_grace=reader.read("--stop-grace", duration, words.stop_grace, defaults.stop_grace),
         keep_max_size=words.keep_max_size,
         older_than=reader.read("--older-than", duration, words.older_than, timedelta()) if words.older_than else None,
         all=words.all,
@@ -122,8 +126,23 @@ def _check(reader: _Reader, words: Words, policy: Policy) -> None:
     reader.check(words.strategy in {"rolling", "double"}, f"--strategy {words.strategy}: say rolling or double")
     reader.check(policy.good_readings >= 1, "--good-readings: at least 1")
     reader.check(policy.poll_interval >= timedelta(seconds=0.2), "--poll-interval: at least 0.2s")
+    # The lease is renewed once a round, from a third of its TTL on: fewer than four rounds would be a gamble.
+    reader.check(policy.lease_ttl >= 4 * policy.poll_interval, "--lease-ttl: at least four times --poll-interval")
     chosen = [name for name, given in _CHOICES.items() if given(words)]
     reader.check(len(chosen) <= 1, f"{' and '.join(chosen)} each choose the hosts: give one of them")
+
+
+def noted(policy: Policy) -> dict[str, str]:
+    """What a roll writes down of its policy: what a rerun can not change (DESIGN 7)."""
+    said = {
+        "--asg": " ".join(policy.groups),
+        "--ami": policy.ami,
+        "--strategy": policy.strategy,
+        "--older-than": spelled(policy.older_than) if policy.older_than else "",
+        "--all": "yes" if policy.all else "",
+        "--instance": " ".join(policy.instances),
+    }
+    return {option: value for option, value in said.items() if value}
 
 
 _CHOICES: Mapping[str, Callable[[Words], bool]] = {

@@ -386,7 +386,7 @@ def _summary(result: Result) -> list[RenderableType]:
     """The last lines on the screen: what came of it, what it cost, what is owed, what to do next."""
     parts: list[RenderableType] = []
     if result.command == "check-ami" and "groups" in result.more:
-        parts.append(_check_table(result.more["groups"]))
+        parts += _checked(result.more["groups"])
         parts += [Text(f"passed over: {line}", style="dim") for line in result.more["passed_over"]]
     if result.command == "status" and "groups" in result.more:
         parts.append(_status_table(result.more["groups"]))
@@ -426,23 +426,29 @@ def _figures(result: Result) -> list[Text]:
     return [Text.assemble((f"  {name:<17}", "dim"), text) for name, text in rows.items()]
 
 
-def _check_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A line for each image that a group runs; the cluster only where there are several."""
+def _checked(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """A row for each image that a group runs; under the table what would change, and why a group is not compared."""
+    if not rows:
+        return []
     several = len({row["cluster"] for row in rows}) > 1
-    heads = (*(("cluster",) if several else ()), "group", "family", "runs", "newest", "behind", "what changed")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
+    for head in (*(("cluster",) if several else ()), "group", "family", "runs", "newest", "behind"):
         table.add_column(head, overflow="fold")
+    notes: list[RenderableType] = []
     for row in rows:
-        runs = "\n".join(f"{used['version'] or used['image']} x{used['hosts']}" for used in row["running"]) or "-"
-        behind = "\n".join(_behind(used["days_behind"], row["outdated"]) for used in row["running"]) or "-"
-        changed = "\n".join(_changed(used["changed"]) for used in row["running"]) or "-"
+        name = f"{row['cluster']}/{row['group']}" if several else row["group"]
         newest = row["newest"]["version"] if row["newest"] else "-"
-        style = "yellow" if row["outdated"] else ""
-        family = row["family"] or row["reason"] or "-"
-        cells = (row["group"], family, runs, newest, Text(behind, style=style), changed)
-        table.add_row(*((row["cluster"],) if several else ()), *cells)
-    return table
+        for place, used in enumerate(row["running"] or [{}]):
+            mine = ("", "", "") if place else (row["cluster"], row["group"], row["family"] or "not compared")
+            runs = f"{used['version'] or used['image']} x{used['hosts']}" if used else "no hosts"
+            behind = _behind(used.get("days_behind"), row["outdated"]) if used else "-"
+            late = Text(behind, style="yellow" if behind != "-" else "")
+            table.add_row(*(mine if several else mine[1:]), runs, "" if place else newest, late)
+            if changed := _changed(used.get("changed", {})):
+                notes.append(Text(f"{name}: {changed}"))
+        if row["reason"]:
+            notes.append(Text(f"{name}: {row['reason']}", style="yellow"))
+    return [table, *notes, Text()] if notes else [table]
 
 
 def _behind(days: int | None, outdated: bool) -> str:
@@ -455,7 +461,7 @@ def _changed(changed: Mapping[str, Any]) -> str:
     if changed.get("backwards"):
         return "AWS took the newer release back"
     steps = (f"{name} {_step(step['was'] or '?', step['now'] or '?')}" for name, step in changed.items())
-    return "; ".join(steps) or "-"
+    return "; ".join(steps)
 
 
 def _step(was: str, now: str) -> str:

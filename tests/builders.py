@@ -47,6 +47,9 @@ from ecsroll.model import (
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 BEGAN = NOW - timedelta(minutes=10)
 NEWEST = NOW - timedelta(days=1)
+Facts = dict[str, Any]
+"""What a row says more."""
+
 OLD, NEW = "ami-old", "ami-new"
 WEB = "web"
 IMAGES = {"web/lt-1": NEW, "api/lt-1": NEW}
@@ -73,7 +76,7 @@ def arn(host: str) -> str:
 
 def host(name: str, *, draining: bool = False, unregistered: bool = False, **more: Any) -> Host:
     """A host that serves; ``draining`` by us for five minutes."""
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "id": name,
         "group": WEB,
         "zone": "a",
@@ -100,7 +103,7 @@ def old(name: str, *, draining: bool = False, unregistered: bool = False, **more
 
 def new(name: str, *, booting: bool = False, draining: bool = False, unregistered: bool = False, **more: Any) -> Host:
     """A host of the target image, launched five minutes ago; ``booting``: Pending, and unknown to ECS."""
-    facts: dict[str, Any] = {"image": NEW, "version": "2", "launched_at": ago(5)}
+    facts: Facts = {"image": NEW, "version": "2", "launched_at": ago(5)}
     if booting:
         facts["lifecycle"] = "Pending"
     return host(name, draining=draining, unregistered=unregistered or booting, **{**facts, **more})
@@ -116,7 +119,7 @@ def foreign(name: str, **more: Any) -> Host:
 
 def task(name: str, on: str, service: str | None = "shop", **more: Any) -> Task:
     """A running task, of the service ``shop`` unless said otherwise; ``service=None`` makes it a standalone one."""
-    facts: dict[str, Any] = {"definition": "shop:1", "last_status": "RUNNING", "desired_status": "RUNNING"}
+    facts: Facts = {"definition": "shop:1", "last_status": "RUNNING", "desired_status": "RUNNING"}
     return Task(arn=f"arn:aws:ecs:eu-west-1:1:task/prod/{name}", host=arn(on), service=service, **{**facts, **more})
 
 
@@ -137,22 +140,22 @@ def daemon(name: str, on: str, **more: Any) -> Task:
 
 def service(name: str = "shop", desired: int = 2, **more: Any) -> Service:
     """A service with all that it wants."""
-    facts: dict[str, Any] = {"arn": f"arn:{name}", "daemon": False, "running": desired, "pending": 0}
+    facts: Facts = {"arn": f"arn:{name}", "daemon": False, "running": desired, "pending": 0}
     return Service(name=name, desired=desired, **{**facts, **more})
 
 
 # The group and its page
 
 
-def launches(image: str = NEW, version: str = "2", **more: Any) -> Launches:
+def launches(image: str = NEW, version: str | None = "2", **more: Any) -> Launches:
     """What the group launches."""
-    facts: dict[str, Any] = {"place": Place.TEMPLATE, "name": "lt-1", "spec": "$Latest"}
+    facts: Facts = {"place": Place.TEMPLATE, "name": "lt-1", "spec": "$Latest"}
     return Launches(image=image, version=version, **{**facts, **more})
 
 
 def pointed(phase: Phase = Phase.HELD, **more: Any) -> Pointed:
     """The target, as the roll notes it."""
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "place": Place.TEMPLATE,
         "name": "lt-1",
         "spec": "$Latest",
@@ -166,7 +169,7 @@ def pointed(phase: Phase = Phase.HELD, **more: Any) -> Pointed:
 
 def room(borrowed: int = 1, wanted: int = 2, phase: Phase = Phase.HELD, **more: Any) -> Room:
     """Room for so many hosts above the ``wanted`` ones, in a group that was 1 to 10 before."""
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "floor": wanted + borrowed,
         "ceiling": 10 + borrowed,
         "min_was": 1,
@@ -179,7 +182,7 @@ def room(borrowed: int = 1, wanted: int = 2, phase: Phase = Phase.HELD, **more: 
 
 def page(name: str = WEB, **more: Any) -> Ledger:
     """A group's page once the target is set; nothing is borrowed, and the canary has passed."""
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "epoch": 1,
         "began": BEGAN,
         "newest": NEWEST,
@@ -195,13 +198,13 @@ def page(name: str = WEB, **more: Any) -> Ledger:
 
 def group(desired: int = 2, *, name: str = WEB, **more: Any) -> Group:
     """A group of 1 to 10 hosts that launches the target; ``seen`` gives it its hosts."""
-    facts: dict[str, Any] = {"min": 1, "max": 10, "hosts": (), "zones": ("a",), "launches": (launches(),)}
+    facts: Facts = {"min": 1, "max": 10, "hosts": (), "zones": ("a",), "launches": (launches(),)}
     return Group(name=name, desired=desired, **{**facts, **more})
 
 
 def lent(desired: int = 3, **more: Any) -> Group:
     """A group that has lent its room: MinSize is what it wants, one more than before; AZRebalance is suspended."""
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "min": desired,
         "max": 11,
         "protects_new": True,
@@ -214,7 +217,7 @@ def lent(desired: int = 3, **more: Any) -> Group:
 
 
 def roll(*groups: str, **more: Any) -> Roll:
-    facts: dict[str, Any] = {"epoch": 1, "began": BEGAN, "images": IMAGES, "policy": {}}
+    facts: Facts = {"epoch": 1, "began": BEGAN, "images": IMAGES, "policy": {}}
     return Roll(groups=groups or (WEB,), **{**facts, **more})
 
 
@@ -234,7 +237,7 @@ def seen(
     on: dict[str, tuple[Task, ...]] = {}
     for one in tasks:
         on[one.host] = (*on.get(one.host, ()), one)
-    facts: dict[str, Any] = {"at": NOW, "cluster": "prod", "roll": roll()}
+    facts: Facts = {"at": NOW, "cluster": "prod", "roll": roll()}
     return Snapshot(
         groups={
             one.name: replace(one, hosts=tuple(each.id for each in hosts if each.group == one.name)) for one in some

@@ -16,6 +16,7 @@ from tests.builders import (
     OLD,
     ROLL,
     WEB,
+    Facts,
     Row,
     ago,
     group,
@@ -31,9 +32,7 @@ from tests.builders import (
     room,
     row,
     seen,
-    service,
     table,
-    task,
 )
 
 # How much room
@@ -476,7 +475,7 @@ def test_chosen(one: Host, policy: Policy, *, expected: bool) -> None:
 
 # What is owed
 
-OWED: dict[str, tuple[dict[str, object], list[str]]] = {
+OWED: dict[str, tuple[Facts, list[str]]] = {
     "nothing is lent": ({}, []),
     "room": ({"room": room(2, 4)}, ["2 borrowed host(s), MinSize 6 (was 1), MaxSize 12 (was 10)"]),
     "a suspended process": ({"rebalance": Phase.HELD}, ["AZRebalance is suspended"]),
@@ -496,7 +495,7 @@ OWED: dict[str, tuple[dict[str, object], list[str]]] = {
 
 
 @pytest.mark.parametrize(("facts", "expected"), OWED.values(), ids=OWED)
-def test_owed(facts: dict[str, object], expected: list[str]) -> None:
+def test_owed(facts: Facts, expected: list[str]) -> None:
     debts = asg.owed(page(**facts))
     assert [debt.what for debt in debts] == expected
     assert all(debt.group == WEB and debt.how for debt in debts)
@@ -536,6 +535,23 @@ ROOM = {
         ),
         "size web 3..11 protected",
         "wait room web: until MinSize reads 3",
+    ),
+    "the floor was to move and does not read so: ask again, drain nothing": row(
+        rolling(
+            old("i-1"), old("i-2"), new("i-3"), group={"min": 2}, page={"room": room(phase=Phase.ASKING, lent=True)}
+        ),
+        "size web 3..11 protected",
+        "wait room web: until MinSize reads 3",
+    ),
+    "killed before the room was asked for, and others scaled out since: ask for what is wanted now": row(
+        rolling(
+            *(old(f"i-{n}") for n in range(5)),
+            group={"desired": 5, "min": 1, "max": 10, "protects_new": False},
+            page={"room": room(phase=Phase.ASKING), "rebalance": Phase.ASKING},
+        ),
+        "note web",
+        "size web 6..11 protected",
+        "wait room web: until MinSize reads 6",
     ),
     "the room reads back: held from now on, and the launch is waited for": row(
         rolling(old("i-1"), old("i-2"), page={"room": room(phase=Phase.ASKING), "rebalance": Phase.ASKING}),

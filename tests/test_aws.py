@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -72,9 +73,8 @@ class Oracle:
 
 
 def refusal(code: str, message: str = "No.", status: int = 400) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "X"
-    )
+    said: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(said, "X")
 
 
 # Pace: never above half of a bucket's refill (aws-facts 6)
@@ -395,7 +395,7 @@ def _boom() -> int:
 @pytest.mark.parametrize("workers", [1, 4])
 def test_readings_side_by_side_keep_their_order(workers: int) -> None:
     aws = Oracle([{}]).aws(workers=workers)
-    assert aws.gather([lambda n=n: n for n in range(9)]) == list(range(9))
+    assert aws.gather([partial(int, n) for n in range(9)]) == list(range(9))
     assert aws.gather([]) == []
     with pytest.raises(AwsUnavailable):
         aws.gather([lambda: 1, _boom, lambda: 3])

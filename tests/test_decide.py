@@ -19,9 +19,11 @@ from ecsroll.model import (
     Memory,
     Note,
     Snapshot,
+    Stop,
     Terminate,
     Verdict,
 )
+from ecsroll.turn import outdated_by_group
 from tests.builders import (
     IMAGES,
     NEW,
@@ -29,6 +31,7 @@ from tests.builders import (
     OLD,
     ROLL,
     WEB,
+    Facts,
     Row,
     ago,
     daemon,
@@ -74,6 +77,10 @@ BEGINNING = {
         seen(old("i-1"), roll=None, past=frozenset({3, 7})),
         "roll 8 of web, finished: none",
     ),
+    "the lease says which epoch it is": row(
+        seen(old("i-1"), roll=None, past=frozenset({3}), epoch=9),
+        "roll 9 of web, finished: none",
+    ),
     "the groups roll in the order in which they were asked for": row(
         seen(old("i-1"), groups=(group(1), group(0, name="api")), roll=None),
         "roll 1 of web api, finished: none",
@@ -113,7 +120,7 @@ END = {
 }
 
 # A group that launches the old image still, and the page of a roll that has not set the target.
-BEFORE = {"pointed": (pointed(Phase.ASKING, version=None),), "pointed_at": None}
+BEFORE: Facts = {"pointed": (pointed(Phase.ASKING, version=None),), "pointed_at": None}
 LATE = group(2, launches=(launches(OLD, "1"),))
 
 TARGET = {
@@ -477,6 +484,19 @@ def test_a_wait_keeps_its_beginning_and_says_its_end() -> None:
     boot = next(wait for wait in decision.waits if wait.kind == "boot")
     assert (boot.since, boot.until) == (ago(4), ago(4) + ROLL.boot_timeout)
     assert knows.waiting == {"boot:i-3": ago(4), "successor:web": NOW}
+
+
+def test_a_roll_that_is_interrupted_before_it_begins_changes_nothing() -> None:
+    knows = memory(stop=Stop(reason="interrupted", at=NOW))
+    decision, _ = decide(seen(old("i-1"), roll=None), knows, ROLL)
+    assert decision == Decision(verdict=Verdict(result="interrupted", reason="interrupted; nothing was changed"))
+
+
+def test_how_many_hosts_of_each_group_are_outdated_others_drains_included() -> None:
+    groups = (group(3), group(1, name="api"))
+    snapshot = seen(old("i-1"), foreign("i-2"), new("i-3"), new("i-4", group="api"), groups=groups, roll=None)
+    assert outdated_by_group(snapshot, ROLL) == {"web": 2, "api": 0}
+    assert outdated_by_group(replace(snapshot, roll=roll(), ledgers={"web": page(pointed=())}), ROLL)["web"] == 0
 
 
 def test_looks_are_counted_to_two() -> None:

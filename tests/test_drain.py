@@ -13,6 +13,7 @@ from tests.builders import (
     NO_CANARY,
     NOW,
     ROLL,
+    Facts,
     Row,
     ago,
     daemon,
@@ -243,7 +244,7 @@ def test_the_last_look_before_a_termination_is_told_whom_to_excuse() -> None:
 
 # Which host goes when
 
-BOTH = {"services": [service("shop", 3), service("cart", 1)]}
+BOTH: Facts = {"services": [service("shop", 3), service("cart", 1)]}
 
 
 FOREIGN = {
@@ -454,10 +455,10 @@ AGENTLESS = {
 
 
 # A canary is yet to be judged; i-1 carries two services.
-TRYING = {"canary_passed": False}
-JUDGED = {"canary_passed": False, "canaries": ("i-1",)}
-CARRIED = {"tasks": [task("t1", "i-1"), task("t2", "i-2"), task("t3", "i-2"), task("t4", "i-1", "cart")]}
-MOVED = {"tasks": [gone("t1", "i-1"), gone("t4", "i-1", "cart")]}
+TRYING: Facts = {"canary_passed": False}
+JUDGED: Facts = {"canary_passed": False, "canaries": ("i-1",)}
+CARRIED: Facts = {"tasks": [task("t1", "i-1"), task("t2", "i-2"), task("t3", "i-2"), task("t4", "i-1", "cart")]}
+MOVED: Facts = {"tasks": [gone("t1", "i-1"), gone("t4", "i-1", "cart")]}
 
 CANARY = {
     "the canary is a healthy host that carries the most services": row(

@@ -55,22 +55,23 @@ def a_group(draw: st.DrawFn, name: str, hosts: int) -> GroupSet:
 
 
 @st.composite
-def services(draw: st.DrawFn, hosts: int) -> tuple[ServiceSet, ...]:
-    """One to six services that fit on one host less than there are, whatever the strategy."""
-    made = [
-        draw(a_service(f"service-{index}", hosts)) for index in range(draw(st.sampled_from([1, 1, 2, 2, 3, 5])))
-    ]
+def services(draw: st.DrawFn, hosts: int, *, room: bool) -> tuple[ServiceSet, ...]:
+    """One to six services that fit on one host, whatever the strategy."""
+    made = [draw(a_service(f"service-{index}", hosts, room=room)) for index in range(draw(st.sampled_from([1, 1, 2, 2, 3, 5])))]
     if draw(st.booleans()):
         made.append(ServiceSet(name="logs", daemon=True, cpu=64, memory=64))
     return tuple(made)
 
 
 @st.composite
-def a_service(draw: st.DrawFn, name: str, hosts: int) -> ServiceSet:
-    kind = draw(st.sampled_from(["plain", "plain", "balanced", "balanced", "distinct", "half"]))
+def a_service(draw: st.DrawFn, name: str, hosts: int, *, room: bool) -> ServiceSet:
+    kinds = ["plain", "plain", "balanced", "balanced"]
+    # A roll without room can not move a service that fills every host; and ECS itself never gets a single task off a
+    # host between 50 and 100 percent of one (aws-facts 3.3).
+    kind = draw(st.sampled_from([*kinds, "half", "distinct"] if room else kinds))
     return ServiceSet(
         name=name,
-        count=draw(st.integers(1, hosts if kind == "distinct" else min(6, 2 * hosts))),
+        count=draw(st.integers(2 if kind == "half" else 1, hosts if kind == "distinct" else 6)),
         cpu=64,
         memory=128,
         balanced=kind == "balanced",
@@ -84,8 +85,10 @@ def a_service(draw: st.DrawFn, name: str, hosts: int) -> ServiceSet:
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Policy:
-    surge = draw(st.sampled_from([Amount(1), Amount(1), Amount(2), Amount(50, percent=True), Amount(0)]))
+def policies(draw: st.DrawFn, *, alone: bool) -> Policy:
+    """``alone``: there is a single host, which has to have a successor before it can go."""
+    surges = [Amount(1), Amount(1), Amount(2), Amount(50, percent=True), Amount(0)]
+    surge = draw(st.sampled_from(surges[:-1] if alone else surges))
     unavailable = Amount(1) if not surge.value else draw(st.sampled_from([Amount(0), Amount(0), Amount(1)]))
     return Policy(
         surge=surge,
@@ -101,13 +104,14 @@ DEATHS = st.lists(st.builds(Death, st.integers(1, 40), st.booleans()), max_size=
 
 
 @CASES
-@given(st.data(), policies(), DEATHS, st.integers(0, 2**16))
+@given(st.data(), groups(), DEATHS, st.integers(0, 2**16))
 def test_a_roll_that_is_killed_anywhere_keeps_its_promises(
-    data: st.DataObject, policy: Policy, deaths: tuple[Death, ...], seed: int
+    data: st.DataObject, sets: tuple[GroupSet, ...], deaths: tuple[Death, ...], seed: int
 ) -> None:
-    sets = data.draw(groups(), label="groups")
-    wanted = data.draw(services(sum(group.hosts for group in sets)), label="services")
-    stage = stage_of(*sets, services=wanted, seed=seed, strict=False)
+    hosts = sum(group.hosts for group in sets)
+    policy = data.draw(policies(alone=hosts == 1), label="policy")
+    wanted = data.draw(services(hosts, room=policy.surge.value > 0), label="services")
+    stage = stage_of(*sets, services=wanted, seed=seed, quick=True)
     told = carry_out(stage, policy, deaths=deaths)
     assert told.verdict is not None
     assert told.verdict.result in {"done", "nothing"}, told.verdict

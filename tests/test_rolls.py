@@ -275,7 +275,7 @@ def test_a_second_roll_has_nothing_to_do() -> None:
 def test_killed_around_any_changing_call_and_run_again_it_ends_right(landed: bool) -> None:
     calls = sum(call.changes for call in play(Row(services=(WORKER, LOGS))).stage.sim.door.calls)
     for call in range(1, calls + 1):
-        stage = stage_of(*THREE, services=(WORKER, LOGS), strict=False)
+        stage = stage_of(*THREE, services=(WORKER, LOGS), quick=True)
         told = carry_out(stage, QUICK, deaths=(Death(call, landed),))
         assert told.verdict is not None, f"killed at call {call}"
         assert told.verdict.result in {"done", "nothing"}, f"killed at call {call}: {told.verdict}"

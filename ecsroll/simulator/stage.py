@@ -78,9 +78,10 @@ def set_stage(
     seed: int = 0,
     strict: bool = True,
     world: World | None = None,
+    simulation: Simulation | None = None,
 ) -> Stage:
     """Make it all, and let time pass until everything is steady."""
-    sim = Simulation(world or World(seed=seed), strict=strict)
+    sim = simulation or Simulation(world or World(seed=seed), strict=strict)
     stage = Stage(sim, cluster, groups, services)
     latency, sim.door.latency = sim.door.latency, 0.0
     sim.client("ecs").create_cluster(clusterName=cluster)

@@ -1,6 +1,6 @@
 resource "aws_lb_listener" "http" {
   # checkov:skip=CKV_AWS_2:redirects to HTTPS whenever there is a certificate
-  # checkov:skip=CKV_AWS_103:as above
+  # checkov:skip=CKV_AWS_103:a listener that only redirects has no TLS
   load_balancer_arn = aws_lb.this.arn
   port              = 80
   protocol          = "HTTP"

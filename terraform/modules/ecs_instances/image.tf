@@ -24,7 +24,7 @@ data "aws_ssm_parameter" "recommended" {
 
 resource "aws_ssm_parameter" "image" {
   # checkov:skip=CKV2_AWS_34:EC2 resolves parameters of type String only, and the id of an image is no secret
-  # checkov:skip=CKV_AWS_337:as above, there is nothing to encrypt
+  # checkov:skip=CKV_AWS_337:the id of an image is no secret, so there is nothing to encrypt
   name        = "/ecs-image/${var.cluster_name}/${var.name}"
   description = "Image that the group ${var.name} launches. Written by ecsroll."
   type        = "String"

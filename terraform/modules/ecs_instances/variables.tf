@@ -110,17 +110,17 @@ variable "instance_types" {
   validation {
     # The g after the generation (m7g, c6gn, im4gn) is AWS's word for Graviton; a1 came before it.
     condition     = alltrue([for type in var.instance_types : can(regex("^([a-z]+[0-9]+g[a-z]*|a1)\\.", type)) == endswith(var.ami.family, "-arm64")])
-    error_message = "Graviton types (such as m7g.large) need an -arm64 family in ami.family, and the others need one without."
+    error_message = "instance_types: Graviton types (such as m7g.large) need an -arm64 family in ami.family, and the others need one without."
   }
 
   validation {
     condition     = !contains(["al2023-gpu", "bottlerocket-nvidia"], var.ami.family) || alltrue([for type in var.instance_types : can(regex("^(p|g|gr)[0-9]", type))])
-    error_message = "ami.family al2023-gpu and bottlerocket-nvidia need instance types with NVIDIA GPUs: g, gr and p."
+    error_message = "instance_types must have NVIDIA GPUs (g, gr and p) for ami.family al2023-gpu and bottlerocket-nvidia."
   }
 
   validation {
     condition     = var.ami.family != "al2023-neuron" || alltrue([for type in var.instance_types : can(regex("^(inf|trn)[0-9]", type))])
-    error_message = "ami.family al2023-neuron needs instance types with Neuron chips: inf and trn."
+    error_message = "instance_types must have Neuron chips (inf and trn) for ami.family al2023-neuron."
   }
 }
 
@@ -336,7 +336,7 @@ variable "replaced_by" {
 
   validation {
     condition     = var.replaced_by != "instance_refresh" || var.managed_draining
-    error_message = "instance_refresh needs managed_draining: without it each host is terminated with its tasks."
+    error_message = "replaced_by instance_refresh needs managed_draining: without it each host is terminated with its tasks."
   }
 }
 
@@ -356,7 +356,7 @@ variable "warm_pool" {
 
   validation {
     condition     = var.warm_pool == null || (var.spot == null && length(var.instance_types) == 1)
-    error_message = "Auto Scaling has no warm pool for a group with several instance types or Spot."
+    error_message = "warm_pool: Auto Scaling has none for a group with several instance types or Spot."
   }
 }
 

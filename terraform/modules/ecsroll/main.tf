@@ -3,16 +3,16 @@
 module "run" {
   source = "../scheduled_run"
 
-  name            = "ecsroll-${var.cluster_name}"
-  environment     = var.environment
-  tags            = merge(var.tags, { Cluster = var.cluster_name })
-  command         = local.command
-  policy          = local.policy
-  schedule        = var.schedule
-  fargate         = var.fargate
-  codebuild       = var.codebuild
-  alarm_topic_arn = var.alarm_topic_arn
-  log             = var.log
+  name             = "ecsroll-${var.cluster_name}"
+  environment      = var.environment
+  tags             = merge(var.tags, { Cluster = var.cluster_name })
+  command          = local.command
+  policy           = local.policy
+  schedule         = var.schedule
+  fargate          = var.fargate
+  codebuild        = var.codebuild
+  alarm_topic_arns = var.alarm_topic_arns
+  log              = var.log
 }
 
 locals {

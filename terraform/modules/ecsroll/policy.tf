@@ -19,8 +19,8 @@ locals {
   cluster     = "${local.ecs}:cluster/${var.cluster_name}"
   state       = "${local.ssm}/ecsroll/${var.cluster_name}"
 
-  # AWS's public parameters belong to no account.
-  public_parameters = "arn:${local.partition}:ssm:${local.region}::parameter/aws/service/*"
+  # AWS's public parameters have no account in their ARN, which * matches; nobody else may make names that begin with /aws.
+  public_parameters = "arn:${local.partition}:ssm:${local.region}:*:parameter/aws/service/*"
 
   # The ARN of a group holds an id that only AWS knows.
   asgs             = [for group in var.groups : "${local.autoscaling}:autoScalingGroup:*:autoScalingGroupName/${group.autoscaling_group_name}"]

@@ -140,14 +140,15 @@ variable "codebuild" {
   }
 }
 
-variable "alarm_topic_arn" {
-  description = "SNS topic that hears of failures; null for alarms that only show in CloudWatch. Its policy must let cloudwatch.amazonaws.com and events.amazonaws.com publish, as that of the module ecs_events does."
-  type        = string
-  default     = null
+variable "alarm_topic_arns" {
+  description = "SNS topics that hear of failures; empty for alarms that only show in CloudWatch. Their policies must let cloudwatch.amazonaws.com and events.amazonaws.com publish, as that of the module ecs_events does."
+  type        = list(string)
+  default     = []
+  nullable    = false
 
   validation {
-    condition     = var.alarm_topic_arn == null || can(regex("^arn:[^:]+:sns:", var.alarm_topic_arn))
-    error_message = "alarm_topic_arn must be the ARN of an SNS topic."
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:[^:]+:sns:", arn))])
+    error_message = "alarm_topic_arns must be ARNs of SNS topics."
   }
 }
 

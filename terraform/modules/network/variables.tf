@@ -67,7 +67,7 @@ variable "zones" {
     condition = alltrue(flatten([for zone in values(var.zones) : [for cidr in [zone.private_cidr, zone.public_cidr] :
       try(cidrsubnet(cidr, 0, 0) == cidr && tonumber(split("/", cidr)[1]) <= 28, false)
     ]]))
-    error_message = "private_cidr and public_cidr must be IPv4 ranges of networks of /28 or more, such as 10.0.0.0/20."
+    error_message = "zones: private_cidr and public_cidr must be IPv4 ranges of networks of /28 or more, such as 10.0.0.0/20."
   }
 
   validation {

@@ -1,9 +1,5 @@
 # Three ways to fail, so three alarms: it ran and says so, it could not be started, it ended without a word.
 
-locals {
-  actions = compact([var.alarm_topic_arn])
-}
-
 resource "aws_cloudwatch_log_metric_filter" "failed" {
   name           = "${var.name}-failed"
   log_group_name = aws_cloudwatch_log_group.this.name
@@ -30,7 +26,7 @@ resource "aws_cloudwatch_metric_alarm" "failed" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.actions
+  alarm_actions       = var.alarm_topic_arns
   tags                = local.tags
 }
 
@@ -46,7 +42,7 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.actions
+  alarm_actions       = var.alarm_topic_arns
   tags                = local.tags
 }
 
@@ -65,7 +61,7 @@ resource "aws_cloudwatch_metric_alarm" "build_failed" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.actions
+  alarm_actions       = var.alarm_topic_arns
   tags                = local.tags
 }
 
@@ -94,9 +90,9 @@ resource "aws_cloudwatch_event_rule" "task_failed" {
 }
 
 resource "aws_cloudwatch_event_target" "task_failed" {
-  count = var.fargate == null || var.alarm_topic_arn == null ? 0 : 1
+  count = var.fargate == null ? 0 : length(var.alarm_topic_arns)
 
   rule      = aws_cloudwatch_event_rule.task_failed[0].name
-  target_id = "topic"
-  arn       = var.alarm_topic_arn
+  target_id = "topic-${count.index}"
+  arn       = var.alarm_topic_arns[count.index]
 }

@@ -68,7 +68,7 @@ run "nothing_reaches_the_task" {
 
 run "alarms_on_failure" {
   variables {
-    alarm_topic_arn = "arn:aws:sns:us-east-1:123456789012:alerts"
+    alarm_topic_arns = ["arn:aws:sns:us-east-1:123456789012:alerts"]
   }
 
   assert {
@@ -95,9 +95,9 @@ run "alarms_on_failure" {
 
 run "runs_in_codebuild" {
   variables {
-    fargate         = null
-    codebuild       = { source = "ecsroll==1.2.3" }
-    alarm_topic_arn = "arn:aws:sns:us-east-1:123456789012:alerts"
+    fargate          = null
+    codebuild        = { source = "ecsroll==1.2.3" }
+    alarm_topic_arns = ["arn:aws:sns:us-east-1:123456789012:alerts"]
   }
 
   assert {
