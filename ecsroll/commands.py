@@ -97,6 +97,7 @@ def replace_hosts(
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
     _check_instances(seen, policy)
+    _check_same(seen, policy)
     policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
@@ -108,7 +109,6 @@ def replace_hosts(
         return _refused(cluster, findings)
     if not confirm(f"Replace {sum(outdated.values())} of {len(seen.hosts)} host(s) of {cluster}?"):
         raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
-    _check_same(seen, policy)
     return _roll(aws, cluster, policy, screen, observer, findings, stopping or nullcontext(lambda: None))
 
 
@@ -157,11 +157,13 @@ def _roll(
                 story.tell(step)
                 decision = step.decision
     except EcsrollError as error:
-        return _cut_off(of_error(error, command="replace", cluster=cluster), story, policy, findings)
+        result = _cut_off(of_error(error, command="replace", cluster=cluster), story, policy)
     except KeyboardInterrupt:
         again = f"ecsroll replace --cluster {cluster} (goes on where this stopped)"
-        return _cut_off(of_interruption(command="replace", cluster=cluster, after=again), story, policy, findings)
-    return _result("replace", cluster, decision, (*findings, *observer.findings.values()), story.tally, aws)
+        result = _cut_off(of_interruption(command="replace", cluster=cluster, after=again), story, policy)
+    else:
+        result = _result("replace", cluster, decision, (), story.tally, aws)
+    return replace(result, findings=tuple(dict.fromkeys((*findings, *observer.findings.values()))))
 
 
 def _lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Lease:
@@ -184,11 +186,11 @@ def _released(lease: Lease) -> Iterator[None]:
             lease.release()
 
 
-def _cut_off(result: Result, story: _Story, policy: Policy, findings: tuple[Finding, ...]) -> Result:
+def _cut_off(result: Result, story: _Story, policy: Policy) -> Result:
     """A roll that ended in the middle: how far it came, and what is owed, by the last picture and the last notes."""
     step = story.last
     if step is None:
-        return replace(result, findings=findings)
+        return result
     seen = step.seen
     noted = {action.ledger.group: action.ledger for action in step.decision.actions if isinstance(action, Note)}
     pages = {**seen.ledgers, **noted}
@@ -199,7 +201,6 @@ def _cut_off(result: Result, story: _Story, policy: Policy, findings: tuple[Find
         replaced=(seen.roll.replaced if seen.roll else 0) + max(0, at_first - remaining),
         remaining=remaining,
         owed=tuple(entry for page in pages.values() for entry in owed(page)),
-        findings=findings,
         more={"figures": _figures(story.tally, story.aws)},
     )
 

@@ -205,7 +205,11 @@ def _judge_canary(turn: Turn) -> bool:
         return False
     hosts = _drained_canaries(turn)
     names = {name for host in hosts for name in drain.services_on(host, turn.seen)}
-    calm = bool(hosts) and all(_healthy(turn.seen, name) for name in names) and not any(turn.held_by(host) for host in hosts)
+    calm = (
+        bool(hosts)
+        and all(_healthy(turn.seen, name) for name in names)
+        and not any(turn.held_by(host) for host in hosts)
+    )
     turn.memory = replace(turn.memory, calm=turn.memory.calm + 1 if calm else 0)
     if turn.memory.calm >= turn.policy.good_readings:
         turn.page = replace(page, canary_passed=True)
@@ -278,7 +282,8 @@ def _canary_order(turn: Turn, free: list[Host]) -> list[Host]:
     """Healthy hosts that carry the most services, and no more of them than are to be canaries."""
     wanted = turn.policy.canary - len(_drained_canaries(turn))
     zoned = asg.zone_order(free, turn.old, turn.live)
-    fit = [(ranks, host) for ranks, host in zoned if turn.is_ready(host)]
+    # Where no old host is healthy, a sick one has to do: nothing else would ever begin.
+    fit = [(ranks, host) for ranks, host in zoned if turn.is_ready(host)] or zoned
     fit.sort(key=lambda pair: (-len(drain.services_on(pair[1], turn.seen)), pair[0], pair[1].id))
     return [host for _, host in fit][: max(0, wanted)]
 
@@ -327,8 +332,13 @@ def _affordable(turn: Turn, candidates: list[Host]) -> list[Host]:
 
 
 def _why_drain(turn: Turn, batch: list[Host]) -> str:
-    moves = sum(drain.carried(host, turn.seen) for host in batch)
+    moves = sum(max(drain.carried(host, turn.seen), host.tasks - _daemons_on(turn, host)) for host in batch)
     return f"{len(turn.ready)} ready, {max(0, _need(turn))} needed; {moves} task(s) will move"
+
+
+def _daemons_on(turn: Turn, host: Host) -> int:
+    """By the list of a while ago: daemons stay where they are, and the counters of today count them."""
+    return sum(task.daemon and not task.stopped for task in turn.seen.on(host))
 
 
 def _explain(turn: Turn) -> None:
@@ -339,9 +349,8 @@ def _explain(turn: Turn) -> None:
 def _await_hosts(turn: Turn) -> None:
     """Say which new hosts are waited for, and what is still missing."""
     limit = turn.policy.boot_timeout
-    for host in turn.live:
-        if not turn.is_ready(host) and not host.draining and host not in turn.old:
-            turn.wait("boot", host.id, why_not_ready(turn, host), limit=limit)
+    for host in turn.arriving:
+        turn.wait("boot", host.id, why_not_ready(turn, host), limit=limit)
     if len(turn.live) < turn.group.desired:
         reason = f"{turn.group.desired} wanted, {len(turn.live)} there" + last_failure(turn.group)
         turn.wait("launch", turn.group.name, reason, limit=limit)

@@ -15,11 +15,11 @@ def demo_stage(*, seed: int = 1) -> Stage:
     return set_stage(
         GroupSet(name="web", hosts=9, spare=1, zones=3, age=2),
         services=(
-            ServiceSet(name="api", count=9, balanced=True, deregistration_delay=20),
-            ServiceSet(name="web", count=6, cpu=512, memory=512, balanced=True, deregistration_delay=20),
-            ServiceSet(name="worker", count=6, strategy=(("binpack", "memory"),), stop_timeout=20),
-            ServiceSet(name="cron", count=1),
             ServiceSet(name="logs", daemon=True, cpu=64, memory=64),
+            ServiceSet(name="api", count=18, balanced=True, deregistration_delay=20),
+            ServiceSet(name="web", count=9, cpu=512, memory=512, balanced=True, deregistration_delay=20),
+            ServiceSet(name="worker", count=9, cpu=384, stop_timeout=20),
+            ServiceSet(name="cron", count=1),
         ),
         seed=seed,
     )

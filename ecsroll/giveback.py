@@ -12,7 +12,15 @@ __all__ = ["give_back", "return_protection", "return_rebalance", "return_room"]
 
 def give_back(turn: Turn) -> bool:
     """Give everything back, in the order in which nothing can be taken away by it."""
-    if turn.old or turn.draining or _still_there(turn) or not return_room(turn) or not return_protection(turn):
+    # The last one to arrive has to be seen ready too: where nothing was borrowed, nothing has waited for it yet.
+    if (
+        turn.old
+        or turn.draining
+        or turn.arriving
+        or _still_there(turn)
+        or not return_room(turn)
+        or not return_protection(turn)
+    ):
         return True
     if not return_rebalance(turn):
         return True

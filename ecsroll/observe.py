@@ -82,7 +82,10 @@ class Observer:
         """
         at = self.aws.clock.now()
         if self.first is None:
-            self.first = survey(self.aws, self.cluster, self.groups, tasks=self.tasks)
+            roll = self.records.read().roll
+            self.first = survey(
+                self.aws, self.cluster, self.groups, noted=roll.groups if roll else (), tasks=self.tasks
+            )
             self.groups = self.first.groups
             self._take_survey(self.first)
         self.looks += 1

@@ -285,7 +285,7 @@ def _group(step: Round, policy: Policy, name: str, took: timedelta, width: int) 
         finished_style="green",
     )
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(Text(), bar, Text(f"{done} of {total} replaced{_estimate(done, total, took)}"))
+    grid.add_row(Text(), bar, _one_line(Text(f"{done} of {total} replaced{_estimate(done, total, took)}")))
     return [Text.assemble((name, "bold"), size), grid, _zones(seen, name, states, width)]
 
 

@@ -53,8 +53,8 @@ def _stuck_drain(turn: Turn) -> str | None:
 
 
 def _stuck_host(turn: Turn) -> str | None:
-    for host in turn.live:
-        if turn.waited("boot", host.id) > turn.policy.boot_timeout and not turn.is_ready(host):
+    for host in turn.arriving:
+        if turn.waited("boot", host.id) > turn.policy.boot_timeout:
             why = why_not_ready(turn, host)
             return f"{host.id} has not become ready within {turn.policy.boot_timeout}: it {why}"
     return None
@@ -83,8 +83,8 @@ def _stuck_change(turn: Turn) -> str | None:
 
 def keep_room(turn: Turn) -> bool:
     """The floor stays up while the roll stops; what was to shrink the group serves again instead."""
-    for host in turn.live:
-        if turn.waited("boot", host.id) and not turn.is_ready(host):
+    for host in turn.arriving:
+        if turn.waited("boot", host.id):
             turn.wait("boot", host.id, why_not_ready(turn, host))
     room = turn.page.room
     if room is None or room.phase is Phase.RETURNING:

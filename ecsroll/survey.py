@@ -30,10 +30,11 @@ class Survey:
     """Groups with a termination lifecycle hook."""
 
 
-def survey(aws: Aws, cluster: str, asked: Sequence[str], *, tasks: bool = True) -> Survey:
+def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str] = (), tasks: bool = True) -> Survey:
     """Look at the whole cluster.
 
-    ``asked``: the groups to roll, or none for all of the cluster's. Raises NotFound when there is nothing to roll: no
+    ``asked``: the groups to roll, or none for all of the cluster's. ``noted``: those of a roll that is under way: they
+    belong to the cluster though none of their hosts may be registered at this moment. Raises NotFound when there is nothing to roll: no
     such cluster or group, no EC2 hosts, only Fargate, only managed instances.
     """
     said = _cluster(aws, cluster)
@@ -41,9 +42,10 @@ def survey(aws: Aws, cluster: str, asked: Sequence[str], *, tasks: bool = True) 
     providers = _providers(aws, said)
     regional = aws.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", MaxRecords=100)
     members = _members(regional, containers, providers)
+    members |= {group["AutoScalingGroupName"]: group for group in regional if group["AutoScalingGroupName"] in noted}
     if not members:
         raise _nothing_to_roll(cluster, containers, said)
-    chosen = _chosen(cluster, asked, members, regional)
+    chosen = _chosen(cluster, asked or [name for name in noted if name in members], members, regional)
     return Survey(
         groups=tuple(chosen),
         raw_groups=tuple(group for group in regional if group["AutoScalingGroupName"] in chosen),

@@ -96,6 +96,19 @@ class Turn:
         """Live hosts that tasks can move to."""
         return [host for host in self.live if self.is_ready(host)]
 
+    @cached_property
+    def arriving(self) -> list[Host]:
+        """Hosts launched since the roll came to the group that are not ready yet, and are to stay."""
+        old = {host.id for host in self.outdated}
+        return [
+            host
+            for host in self.live
+            if host.launched_at > self.page.newest
+            and host.id not in old
+            and not host.draining
+            and not self.is_ready(host)
+        ]
+
     def is_ready(self, host: Host) -> bool:
         """InService, ACTIVE, agent connected, daemons RUNNING, in n readings; and not about to be drained."""
         return host.serves and host.id not in self.memory.shaky and not self.expects("drain", host.id)

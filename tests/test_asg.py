@@ -1,18 +1,14 @@
 """The group: room, floor, zones, what it launches, and giving back. A row's name is what an operator would say."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from ecsroll import asg
-from ecsroll.ledger import JUST_NOW, Phase, Place, Pointed, Room
+from ecsroll.ledger import Phase, Place, Pointed, Room
 from ecsroll.model import Activity, Amount, Group, Host, Launches, Policy, SetSize
-from ecsroll.turn import chosen
 from tests.builders import (
-    BEGAN,
     NEW,
-    NEWEST,
     OLD,
     ROLL,
     WEB,
@@ -221,10 +217,17 @@ def test_uneven(there: str, zones: tuple[str, ...], expected: int) -> None:
     assert asg.uneven([old(f"i-{n}", zone=zone) for n, zone in enumerate(there)], zones) == expected
 
 
-def test_the_zone_with_the_most_old_hosts_first_of_equals_the_emptiest() -> None:
-    one, two, three = old("i-1"), old("i-2", zone="b"), new("i-3")
-    assert asg.zone_order([one, two], [one, two], [one, two, three]) == [((-1, 2), one), ((-1, 1), two)]
-    assert asg.in_zone([one, two, three]) == {"a": 2, "b": 1}
+def test_of_zones_that_serve_alike_the_one_with_the_most_old_hosts_is_first() -> None:
+    hosts = [old("i-1", zone="b"), old("i-2"), old("i-3"), new("i-4", zone="b")]
+    ranked = sorted(asg.zone_order(hosts[:3], hosts[:3], hosts), key=lambda pair: (pair[0], pair[1].id))
+    assert [one.id for _, one in ranked] == ["i-2", "i-3", "i-1"]
+    assert asg.in_zone(hosts) == {"a": 2, "b": 2}
+
+
+def test_room_that_was_noted_and_never_asked_for() -> None:
+    assert asg.unasked(group(4), room(phase=Phase.ASKING))
+    assert not asg.unasked(group(4), room(phase=Phase.ASKING, lent=True)), "set back by others: still lent"
+    assert not asg.unasked(group(4, min=2), room(phase=Phase.ASKING)), "others moved it: asked for, or not"
 
 
 # What it launches
@@ -417,60 +420,6 @@ def test_a_target_has_arrived_when_a_reading_shows_its_image() -> None:
     assert asg.arrived(launches(), pointed())
     assert not asg.arrived(launches(OLD), pointed())
     assert not asg.arrived(None, pointed())
-
-
-# Which hosts are to be replaced
-
-
-@pytest.mark.parametrize(
-    ("one", "policy", "expected"),
-    [
-        pytest.param(old("i-1"), ROLL, True, id="the image is not the target's: outdated"),
-        pytest.param(new("i-1"), ROLL, False, id="image and version are the target's: current"),
-        pytest.param(
-            new("i-1"), replace(ROLL, all=True), False, id="--all: not what was launched since the roll began"
-        ),
-        pytest.param(new("i-1", launched_at=NEWEST), replace(ROLL, all=True), True, id="--all: every host of then"),
-        pytest.param(
-            old("i-1"),
-            replace(ROLL, instances=("i-2",)),
-            False,
-            id="--instance: not the outdated host that was not named",
-        ),
-        pytest.param(
-            new("i-1", launched_at=ago(days=2)), replace(ROLL, instances=("i-1",)), True, id="--instance: the one named"
-        ),
-        pytest.param(
-            new("i-1"), replace(ROLL, instances=("i-1",)), False, id="--instance: not one launched since the roll began"
-        ),
-        pytest.param(
-            old("i-1", launched_at=ago(days=30)),
-            replace(ROLL, older_than=timedelta(days=7)),
-            True,
-            id="--older-than 7d: a month is older",
-        ),
-        pytest.param(
-            old("i-1", launched_at=ago(days=6)),
-            replace(ROLL, older_than=timedelta(days=7)),
-            False,
-            id="--older-than 7d: six days are not, whatever the image",
-        ),
-        pytest.param(
-            old("i-1", launched_at=BEGAN - timedelta(days=7)),
-            replace(ROLL, older_than=timedelta(days=7)),
-            False,
-            id="--older-than 7d: counted from when the roll began, and exactly that is not older",
-        ),
-        pytest.param(
-            old("i-1", launched_at=JUST_NOW),
-            replace(ROLL, all=True),
-            False,
-            id="--all: not one that EC2 does not know yet",
-        ),
-    ],
-)
-def test_chosen(one: Host, policy: Policy, *, expected: bool) -> None:
-    assert chosen(one, group(1), page(), policy) is expected
 
 
 # What is owed

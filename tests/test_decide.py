@@ -1,7 +1,6 @@
 """What is to be done next, as a table: a picture of the cluster, and the decision that it must lead to."""
 
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -9,25 +8,18 @@ from hypothesis import strategies as st
 
 from ecsroll import drain
 from ecsroll.decide import decide
-from ecsroll.ledger import JUST_NOW, Ledger, Phase, Place, Roll
+from ecsroll.ledger import Ledger, Phase, Place, Roll
 from ecsroll.model import (
     Amount,
-    Decision,
-    Drain,
     Group,
     Host,
     Memory,
     Note,
-    Snapshot,
-    Stop,
     Terminate,
-    Verdict,
 )
-from ecsroll.turn import outdated_by_group
 from tests.builders import (
     IMAGES,
     NEW,
-    NOW,
     OLD,
     ROLL,
     WEB,
@@ -274,6 +266,21 @@ SLIDE = {
         ),
         "drain i-1",
     ),
+    "the daemon has all tasks that it wanted, and one more is starting: not ready": row(
+        rolling(
+            old("i-1"),
+            old("i-2"),
+            new("i-3"),
+            tasks=[daemon("d1", "i-1"), daemon("d2", "i-2")],
+            services=[service("logs", 2, pending=1, daemon=True)],
+        ),
+        "wait successor web: *",
+        "wait boot i-3: 0 of 3 good readings",
+    ),
+    "an old host serves ECS already while its launch hook still runs: it is not drained": row(
+        rolling(old("i-1", lifecycle="Pending:Wait"), old("i-2"), new("i-3"), page={"ready": 1}),
+        "drain i-2",
+    ),
     "two spares: two hosts may be drained": row(
         rolling(old("i-1"), old("i-2"), old("i-3"), new("i-4"), new("i-5"), wanted=3, surge=2),
         "drain i-1 i-2",
@@ -282,8 +289,10 @@ SLIDE = {
         rolling(old("i-1", tasks=9), old("i-2", tasks=2), new("i-3")),
         "drain i-2",
     ),
-    "an emptier zone first: the surplus has to stay in the fullest": row(
-        rolling(old("i-1"), old("i-2", zone="b"), new("i-3"), group={"zones": ("a", "b")}),
+    "of zones that serve alike, the one with the most old hosts first": row(
+        rolling(
+            old("i-1", zone="b"), old("i-2"), old("i-3"), new("i-4", zone="b"), wanted=3, group={"zones": ("a", "b")}
+        ),
         "drain i-2",
     ),
     "a sick host goes first, whatever it carries": row(
@@ -390,143 +399,6 @@ SLIDE = {
 @pytest.mark.parametrize("row", table(BEGINNING, END, TARGET, SLIDE))
 def test_decide(row: Row) -> None:
     assert outcome(row) == row.told
-
-
-# What outlives the round
-
-
-def after(snapshot: Snapshot, knows: Memory | None = None) -> Memory:
-    """What is remembered after a round."""
-    return decide(snapshot, knows or memory(), ROLL)[1]
-
-
-READINGS = {
-    "a new host reads well for the first time: one of three": (
-        new("i-3"),
-        memory(newest=ago(10)),
-        {"i-3": 1},
-    ),
-    "a new host that this life has not seen launch either: one of three": (new("i-3"), Memory(), {"i-3": 1}),
-    "the second good reading: two of three": (new("i-3"), memory(shaky={"i-3": 1}), {"i-3": 2}),
-    "the third good reading: nothing to remember any more": (new("i-3"), memory(shaky={"i-3": 2}), {}),
-    "a bad reading: from the start": (new("i-3", connected=False), memory(shaky={"i-3": 2}), {"i-3": 0}),
-    "a host loses its agent: not ready any more": (old("i-3", connected=False), memory(), {"i-3": 0}),
-    "it has its agent again: one of three": (old("i-3"), memory(shaky={"i-3": 0}), {"i-3": 1}),
-    "a host of before the roll that reads well: nothing to remember": (old("i-3"), Memory(), {}),
-    "a host that EC2 does not know yet is new": (new("i-3", launched_at=JUST_NOW), memory(), {"i-3": 1}),
-    "a host that is drained has no readings": (old("i-3", draining=True), memory(shaky={"i-3": 1}), {}),
-    "a host that is leaving has none either": (old("i-3", lifecycle="Terminating"), memory(shaky={"i-3": 1}), {}),
-}
-
-
-@pytest.mark.parametrize(("one", "knows", "expected"), READINGS.values(), ids=READINGS)
-def test_good_readings(one: Host, knows: Memory, expected: dict[str, int]) -> None:
-    assert after(rolling(old("i-1"), old("i-2"), one), knows).shaky == expected
-
-
-def test_a_group_without_a_page_has_no_new_hosts_yet() -> None:
-    assert after(seen(new("i-1"), old("i-2")), Memory()).shaky == {}
-
-
-LOST = {
-    "the agent has gone: since now": (old("i-1", connected=False), {}, {"i-1": NOW}),
-    "still gone: since then": (old("i-1", connected=False), {"i-1": ago(9)}, {"i-1": ago(9)}),
-    "it is back: forgotten": (old("i-1"), {"i-1": ago(9)}, {}),
-    "a host that has not registered never had one": (old("i-1", unregistered=True), {}, {}),
-    "a host that the group takes away does not need one": (
-        old("i-1", connected=False, lifecycle="Terminating"),
-        {},
-        {},
-    ),
-}
-
-
-@pytest.mark.parametrize(("one", "before", "expected"), LOST.values(), ids=LOST)
-def test_agentless(one: Host, before: dict[str, datetime], expected: dict[str, datetime]) -> None:
-    assert after(rolling(one, old("i-2")), memory(agentless=before)).agentless == expected
-
-
-EXPECTED = {
-    "a drain is shown: no longer expected": (old("i-1", draining=True), "drain:i-1", 0.5, False),
-    "a drain is not shown yet: expected": (old("i-1"), "drain:i-1", 0.5, True),
-    "a drained host that is gone meanwhile is shown too": (
-        old("i-1", lifecycle="Terminating"),
-        "drain:i-1",
-        0.5,
-        False,
-    ),
-    "a termination is shown: no longer expected": (old("i-1", lifecycle="Terminating"), "gone:i-1", 0.5, False),
-    "a terminated host that no reading has is shown too": (old("i-1"), "gone:i-9", 0.5, False),
-    "a termination is not shown yet, DRAINING or not: expected": (old("i-1", draining=True), "gone:i-1", 0.5, True),
-    "after a minute nothing is expected any more: it is made again": (
-        old("i-1", lifecycle="Standby", draining=True),
-        "gone:i-1",
-        1,
-        False,
-    ),
-}
-
-
-@pytest.mark.parametrize(("one", "key", "minutes", "expected"), EXPECTED.values(), ids=EXPECTED)
-def test_expectations(one: Host, key: str, minutes: float, *, expected: bool) -> None:
-    knows = after(rolling(one, old("i-2"), new("i-3", booting=True)), memory(expected={key: ago(minutes)}))
-    assert (knows.expected == {key: ago(minutes)}) is expected
-
-
-def test_a_drain_and_a_termination_are_to_be_seen_before_they_are_made_again() -> None:
-    knows = after(rolling(old("i-1", draining=True), old("i-2"), new("i-3"), new("i-4"), surge=2))
-    assert knows.expected == {"gone:i-1": NOW, "drain:i-2": NOW}
-
-
-def test_a_wait_keeps_its_beginning_and_says_its_end() -> None:
-    snapshot = rolling(old("i-1"), old("i-2"), new("i-3", booting=True))
-    decision, knows = decide(snapshot, memory(waiting={"boot:i-3": ago(4), "boot:i-9": ago(9)}), ROLL)
-    boot = next(wait for wait in decision.waits if wait.kind == "boot")
-    assert (boot.since, boot.until) == (ago(4), ago(4) + ROLL.boot_timeout)
-    assert knows.waiting == {"boot:i-3": ago(4), "successor:web": NOW}
-
-
-def test_a_roll_that_is_interrupted_before_it_begins_changes_nothing() -> None:
-    knows = memory(stop=Stop(reason="interrupted", at=NOW))
-    decision, _ = decide(seen(old("i-1"), roll=None), knows, ROLL)
-    assert decision == Decision(verdict=Verdict(result="interrupted", reason="interrupted; nothing was changed"))
-
-
-def test_how_many_hosts_of_each_group_are_outdated_others_drains_included() -> None:
-    groups = (group(3), group(1, name="api"))
-    snapshot = seen(old("i-1"), foreign("i-2"), new("i-3"), new("i-4", group="api"), groups=groups, roll=None)
-    assert outdated_by_group(snapshot, ROLL) == {"web": 2, "api": 0}
-    assert outdated_by_group(replace(snapshot, roll=roll(), ledgers={"web": page(pointed=())}), ROLL)["web"] == 0
-
-
-def test_looks_are_counted_to_two() -> None:
-    snapshot = seen(new("i-1"))
-    assert [after(snapshot, Memory(looks=looks)).looks for looks in (0, 1, 2)] == [1, 2, 2]
-
-
-def test_a_drain_is_marked_with_the_roll_and_the_time_and_says_its_price() -> None:
-    snapshot = rolling(old("i-1"), old("i-2", tasks=1), new("i-3"), tasks=[task("t1", "i-1"), daemon("d1", "i-1")])
-    decision, _ = decide(snapshot, memory(), ROLL)
-    assert decision == Decision(
-        actions=(
-            Drain(
-                hosts=(snapshot.hosts["i-1"],),
-                mark="1:2026-11-22T03:00:00Z",
-                why="3 ready, 2 needed; 1 task(s) will move",
-            ),
-        )
-    )
-
-
-def test_the_end_says_what_was_done_and_what_was_not() -> None:
-    decision, _ = decide(seen(new("i-1"), foreign("i-2"), roll=roll(finished=(WEB,), replaced=4)), memory(), ROLL)
-    assert decision.verdict == Verdict(
-        result="halted",
-        reason="1 outdated host(s) were skipped: somebody else drains them",
-        next="ecsroll replace --cluster prod, once they are ACTIVE or gone",
-        replaced=4,
-        remaining=1,
-    )
 
 
 # Any state at all

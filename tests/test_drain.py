@@ -1,6 +1,5 @@
 """The host: what holds it, when it may go, which goes first, who tells ECS."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,9 +7,9 @@ import pytest
 from ecsroll import drain
 from ecsroll.decide import decide
 from ecsroll.drain import Kind
+from ecsroll.ledger import Phase
 from ecsroll.model import Host, Service, Targets, Task, Terminate
 from tests.builders import (
-    NO_CANARY,
     NOW,
     ROLL,
     Facts,
@@ -22,6 +21,7 @@ from tests.builders import (
     marked,
     memory,
     new,
+    noted,
     old,
     outcome,
     rolling,
@@ -387,6 +387,17 @@ BURIAL = {
         "wait successor web: *",
         "wait boot i-4: *",
     ),
+    "the termination hook has not begun: ECS is told later": row(
+        rolling(
+            old("i-1", draining=True, lifecycle="Terminating"),
+            old("i-2"),
+            new("i-3"),
+            new("i-4", booting=True),
+            group={"termination_hook": True},
+        ),
+        "wait successor web: *",
+        "wait boot i-4: *",
+    ),
     "the termination hook is through: ECS is told": row(
         rolling(
             old("i-1", draining=True, lifecycle="Terminating:Proceed"),
@@ -454,146 +465,11 @@ AGENTLESS = {
 }
 
 
-# A canary is yet to be judged; i-1 carries two services.
-TRYING: Facts = {"canary_passed": False}
-JUDGED: Facts = {"canary_passed": False, "canaries": ("i-1",)}
-CARRIED: Facts = {"tasks": [task("t1", "i-1"), task("t2", "i-2"), task("t3", "i-2"), task("t4", "i-1", "cart")]}
-MOVED: Facts = {"tasks": [gone("t1", "i-1"), gone("t4", "i-1", "cart")]}
-
-CANARY = {
-    "the canary is a healthy host that carries the most services": row(
-        rolling(old("i-1", tasks=9), old("i-2", tasks=2), new("i-3"), page=TRYING, **CARRIED, **BOTH),
-        "note web",
-        "drain i-1",
-    ),
-    "two spares are ready: still one canary": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), new("i-4"), surge=2, page=TRYING, **CARRIED, **BOTH),
-        "note web",
-        "drain i-1",
-    ),
-    "two canaries were asked for: two go": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), new("i-4"), surge=2, page=TRYING, **CARRIED, **BOTH),
-        "note web",
-        "drain i-1 i-2",
-        policy=replace(ROLL, canary=2),
-    ),
-    "a sick host proves nothing: a healthy one is canary": row(
-        rolling(old("i-1", connected=False), old("i-2"), new("i-3"), page=TRYING | {"ready": 1}, **CARRIED, **BOTH),
-        "note web",
-        "drain i-2",
-    ),
-    "of equals, the canary comes from the emptiest zone": row(
-        rolling(
-            old("i-1"),
-            old("i-2", zone="b"),
-            new("i-3"),
-            group={"zones": ("a", "b")},
-            page=TRYING,
-            tasks=[task("t1", "i-1"), task("t2", "i-2")],
-            **BOTH,
-        ),
-        "note web",
-        "drain i-2",
-    ),
-    "only sick hosts are left to try: they cost nothing, and go": row(
-        rolling(old("i-1", connected=False), old("i-2", connected=False), new("i-3"), page=TRYING, **CARRIED, **BOTH),
-        "drain i-1 i-2",
-        bug="decide.py _canary_order: no healthy old host, so no candidate and no wait, for ever",
-    ),
-    "no canary was asked for: none is noted": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), page=TRYING, **CARRIED, **BOTH),
-        "drain i-1",
-        policy=NO_CANARY,
-        bug="decide.py _drain notes the first batch as canaries though --canary 0",
-    ),
-    "the group has no replica tasks: there is nothing to judge a canary by": row(
-        rolling(old("i-1"), old("i-2"), new("i-3"), page=TRYING, services=[service("logs", 3, daemon=True)]),
-        "drain i-1",
-        bug="decide.py _drain notes the first batch as canaries though there are no replica tasks",
-    ),
-    "the canary is empty: kept, so that a halt can make it ACTIVE again; no other goes": row(
-        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, **MOVED, **BOTH),
-        "wait canary i-1: empty; kept until cart, shop are healthy elsewhere",
-    ),
-    "the third calm reading in a row: the canary goes": row(
-        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, **MOVED, **BOTH),
-        "note web",
-        "replace i-1",
-        "wait successor web: *",
-        knows=memory(calm=2),
-    ),
-    "a task of the canary is still stopping: it is not judged": row(
-        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, tasks=[stopping("t1", "i-1")], **BOTH),
-        "wait drain i-1: 1 stopping (shop)",
-        knows=memory(calm=2),
-    ),
-    "a service of the canary lacks a task: it is not judged well": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, running=2), service("cart", 1)],
-        ),
-        "wait canary i-1: *",
-        knows=memory(calm=2),
-    ),
-    "a service of the canary is being deployed: it is not judged well": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, deployments=2), service("cart", 1)],
-        ),
-        "wait canary i-1: *",
-        knows=memory(calm=2),
-    ),
-    "a target of the canary's service is not healthy: it is not judged well": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, target_groups=("tg-1",)), service("cart", 1)],
-            targets={"tg-1": Targets(states={"healthy": 2, "initial": 1})},
-        ),
-        "wait canary i-1: *",
-        knows=memory(calm=2),
-    ),
-    "every target is healthy: the canary goes": row(
-        rolling(
-            old("i-1", draining=True),
-            old("i-2"),
-            new("i-3"),
-            page=JUDGED,
-            **MOVED,
-            services=[service("shop", 3, target_groups=("tg-1", "tg-unreadable")), service("cart", 1)],
-            targets={"tg-1": Targets(states={"healthy": 3, "draining": 1})},
-        ),
-        "note web",
-        "replace i-1",
-        "wait successor web: *",
-        knows=memory(calm=2),
-    ),
-    "the canary died by itself: that proves nothing, the next host is canary": row(
-        rolling(old("i-2"), new("i-3"), new("i-4", booting=True), page=JUDGED, **CARRIED, **BOTH),
-        "wait successor web: *",
-        "wait boot i-4: *",
-        knows=memory(calm=2),
-        bug="decide.py _judge_canary: no canary is there, so all of them are calm",
-    ),
-    "the canary died by itself, a spare is ready: the next host is canary": row(
-        rolling(old("i-2"), new("i-3"), new("i-4"), page=JUDGED, **CARRIED, **BOTH),
-        "note web",
-        "drain i-2",
-    ),
-}
-
-
-@pytest.mark.parametrize("row", table(FOREIGN, DISMISS, BURIAL, CANARY, AGENTLESS))
+@pytest.mark.parametrize("row", table(FOREIGN, DISMISS, BURIAL, AGENTLESS))
 def test_which_host_goes_when(row: Row) -> None:
     assert outcome(row) == row.told
+
+
+def test_a_host_that_is_to_shrink_the_group_is_noted_before_and_only_minsize_tells_that_it_was() -> None:
+    decision, _ = decide(rolling(old("i-1", draining=True), new("i-2"), new("i-3")), memory(), ROLL)
+    assert noted(decision).room == room(phase=Phase.ASKING, lent=True, floor=2, shrinking=("i-1",))

@@ -322,7 +322,7 @@ GIVING = {
         "note web",
         "resume web",
     ),
-    "a protected host is still launching: it can not be unprotected yet": row(
+    "the last host is still launching: nothing is finished before it is ready": row(
         rolling(
             new("i-1"),
             new("i-2", protected=True, lifecycle="Pending"),
@@ -330,7 +330,6 @@ GIVING = {
             group=FREE,
         ),
         "wait boot i-2: is Pending",
-        "wait return web: until no new host is protected any more",
     ),
     "a host is missing: protection holds until it is there": row(
         rolling(new("i-1", protected=True), page=ALL_BACK, group=FREE),
@@ -454,6 +453,12 @@ SURPLUS = {
     "the surplus host is drained already: no other": row(
         rolling(new("i-1", draining=True), new("i-2"), new("i-3"), tasks=[task("t", "i-1")], services=[service()]),
         "wait drain i-1: *",
+    ),
+    "the surplus host is empty: it shrinks the group, whatever the zones are then": row(
+        rolling(new("i-1", draining=True, zone="b"), new("i-2"), new("i-3"), group={"zones": ("a", "b")}),
+        "note web",
+        "size web 2..11 protected",
+        "shrink by i-1",
     ),
     "the surplus host is empty: it shrinks the group": row(
         rolling(new("i-1", draining=True), new("i-2"), new("i-3")),

@@ -57,7 +57,10 @@ def a_group(draw: st.DrawFn, name: str, hosts: int) -> GroupSet:
 @st.composite
 def services(draw: st.DrawFn, hosts: int, *, room: bool) -> tuple[ServiceSet, ...]:
     """One to six services that fit on one host, whatever the strategy."""
-    made = [draw(a_service(f"service-{index}", hosts, room=room)) for index in range(draw(st.sampled_from([1, 1, 2, 2, 3, 5])))]
+    made = [
+        draw(a_service(f"service-{index}", hosts, room=room))
+        for index in range(draw(st.sampled_from([1, 1, 2, 2, 3, 5])))
+    ]
     if draw(st.booleans()):
         made.append(ServiceSet(name="logs", daemon=True, cpu=64, memory=64))
     return tuple(made)

@@ -163,6 +163,9 @@ ROWS: dict[str, Row] = {
     ),
     "a protected task expires": Row(services=(WORKER,), before=lambda stage: s.protect_a_task(stage, 12)),
     "a host that has lost its agent": Row(before=s.agent_dies),
+    "a single host, which has lost its agent, is the canary": Row(
+        groups=(GroupSet(hosts=1),), services=(WORKER,), before=s.agent_dies, policy=Policy()
+    ),
     "a host that somebody else drains is left alone": Row(
         before=s.foreign_drain, groups=(GroupSet(hosts=4),), result="halted", remaining=1
     ),

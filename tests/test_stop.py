@@ -405,7 +405,6 @@ HALTING = {
         "note web",
         "size web 2..11 protected",
         "shrink by i-3",
-        "wait boot i-3: *",
         "wait undo i-3: *",
         knows=replace(STOP, **DUD),
     ),
@@ -448,6 +447,12 @@ HALTING = {
         "halted: it had to",
         knows=replace(STOP, waiting={"boot:i-3": ago(1)}),
     ),
+    "a host of before the roll has lost its agent: it is no dud, its tasks may run": row(
+        rolling(old("i-1"), old("i-2"), new("i-3", connected=False, launched_at=ago(days=9)), page={"pointed": ()}),
+        "note web",
+        "halted: it had to",
+        knows=replace(STOP, **DUD),
+    ),
     "a dud does not go for three minutes: that is owed": row(
         rolling(
             old("i-1"),
@@ -485,6 +490,16 @@ HALTING = {
         ),
         "note web",
         "resume web",
+        knows=STOP,
+    ),
+    "the bounds are back, a host that was born protected still launches: it can not be unprotected yet": row(
+        rolling(
+            new("i-1"),
+            new("i-2", lifecycle="Pending", protected=True),
+            page={"room": room(0, phase=Phase.RETURNING, ceiling=11), "pointed": (), "pointed_at": None},
+            group={**FREE, **BACK},
+        ),
+        "wait return web: until no new host is protected any more",
         knows=STOP,
     ),
     "all is given back: nothing is owed": row(

@@ -4,6 +4,7 @@ A :class:`WatchedWorld` looks after every single thing that happens; a :class:`W
 before it lands, too. What is found is kept as sentences, so that a test can show all of it at once.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 from ecsroll.model import Policy, Verdict
 from ecsroll.simulator.cluster import ContainerInstance
+from ecsroll.simulator.compute import Instance
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.groups import Group
 from ecsroll.simulator.services import Service
@@ -100,6 +102,7 @@ class Watch:
         assert isinstance(sim.world, WatchedWorld)
         sim.world.look = self.look
         sim.world.listen("task_stopped", self._task_stopped)
+        sim.world.listen("host_terminating", self._host_terminating)
         sim.world.listen("group_resized", self._resized)
         sim.door.before.append(self._before_call)
         sim.door.after.append(self._after_call)
@@ -163,6 +166,18 @@ class Watch:
             elif service.name not in self.forgiven:
                 self.breach(f"{service.name} has {healthy} healthy tasks, its floor is {floor}")
                 self.forgiven.add(service.name)
+
+    def _host_terminating(self, group: str, instance: Instance) -> None:
+        """Before the floor is up, and after it was given back, scale-in takes whom it likes: it is not the roll's."""
+        if not self._held(group):
+            self.mishap(instance.id)
+
+    def _held(self, group: str) -> bool:
+        """Whether the roll holds the group's floor at this moment."""
+        stored = self.stage.sim.parameters._stored.get(f"/ecsroll/{self.stage.cluster}/ledger/{group}")
+        room = json.loads(stored.versions[-1].value)["room"] if stored else None
+        lent = room is not None and room["phase"] != "returning"
+        return lent and self.stage.sim.scaling.groups[group].min >= self.own_size(group)
 
     def _task_stopped(self, task: Task) -> None:
         """Promises 1 and 2: no task ends because its host does."""

@@ -89,9 +89,12 @@ def set_stage(
         _make_group(stage, group)
     _make_providers(stage)
     _settle(stage, lambda: _registered(stage) >= sum(group.hosts for group in groups))
-    for service in services:
-        _make_service(stage, service)
-    _settle(stage, lambda: _steady(stage))
+    # Daemons first: a host that is full already has no room for one.
+    for daemon in (True, False):
+        for service in services:
+            if service.daemon is daemon:
+                _make_service(stage, service)
+        _settle(stage, lambda: _steady(stage))
     for group in groups:
         sim.images.recommend(LINUX + group.family, stage.new_image[group.name])
     sim.door.latency = latency
@@ -256,6 +259,7 @@ def _steady(stage: Stage) -> bool:
     names = [service.name for service in stage.services]
     for start in range(0, len(names), 10):
         for said in ecs.describe_services(cluster=stage.cluster, services=names[start : start + 10])["services"]:
-            if said["runningCount"] < said["desiredCount"] or said["pendingCount"]:
+            deployed = all(entry.get("rolloutState") == "COMPLETED" for entry in said["deployments"])
+            if not deployed or said["runningCount"] < said["desiredCount"] or said["pendingCount"]:
                 return False
     return True

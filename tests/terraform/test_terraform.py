@@ -219,6 +219,30 @@ def test_policies_have_no_finding(module: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("module", EXAMPLES, ids=name)
+def test_a_roll_is_no_drift(module: Path, tmp_path: Path) -> None:
+    """Another image, another size and other counts than at the first apply: what a roll, the scaler and people leave behind."""
+    state = tmp_path / "terraform.tfstate"
+    applied = offline("run", module, "--", "apply", "-auto-approve", "-no-color", f"-state={state}")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+
+    left_behind = {
+        "aws_ssm_parameter": {"value": "ami-0fedcba9876543210", "version": 7},
+        "aws_autoscaling_group": {"desired_capacity": 9},
+        "aws_ecs_service": {"desired_count": 7},
+    }
+    content = json.loads(state.read_text())
+    changed = [r for r in content["resources"] if r["mode"] == "managed" and r["type"] in left_behind]
+    assert {r["type"] for r in changed} == set(left_behind)
+    for resource in changed:
+        for instance in resource["instances"]:
+            instance["attributes"] |= left_behind[resource["type"]]
+    state.write_text(json.dumps(content))
+
+    planned = offline("run", module, "--", "plan", "-no-color", "-detailed-exitcode", f"-state={state}")
+    assert planned.returncode == 0, planned.stdout
+
+
 def test_the_snippets_of_the_readmes_are_valid(tmp_path: Path) -> None:
     """Each as the only file of an example, beside the modules that it names."""
     if not OFFLINE:
