@@ -31,6 +31,7 @@ __all__ = [
     "owed",
     "returned",
     "settle",
+    "strange",
     "surge_for",
     "unasked",
     "uneven",
@@ -225,6 +226,12 @@ def launches_of(group: Group, entry: Pointed) -> Launches | None:
 def arrived(launches: Launches | None, entry: Pointed) -> bool:
     """Whether a reading shows that the launches get the image that they were pointed at."""
     return launches is not None and launches.image == entry.image
+
+
+def strange(host: Host, group: Group) -> bool:
+    """Whether the host is not what its group launches now, whatever a roll had wanted."""
+    launches = launch_of(group, host)
+    return launches is not None and host.image not in {None, launches.image}
 
 
 def outdated(host: Host, group: Group, pointed: Sequence[Pointed]) -> bool:

@@ -409,6 +409,50 @@ def check_ami(
 
 
 @app.command()
+def abort(
+    ctx: typer.Context,
+    cluster: ClusterName,
+    drain_timeout: Annotated[
+        str,
+        typer.Option(envvar="ECSROLL_DRAIN_TIMEOUT", help="How long a surplus host may take to become empty."),
+    ] = "30m",
+    poll_interval: Annotated[
+        str, typer.Option(envvar="ECSROLL_POLL_INTERVAL", help="Time between two looks at the cluster.")
+    ] = "15s",
+    lease_ttl: Annotated[
+        str, typer.Option(envvar="ECSROLL_LEASE_TTL", help="How long a dead roll keeps others from the cluster.")
+    ] = "2m",
+    stop_grace: Annotated[
+        str, typer.Option(envvar="ECSROLL_STOP_GRACE", help="How long Ctrl-C or SIGTERM may take to undo things.")
+    ] = "25s",
+    yes: Annotated[bool, typer.Option("--yes", "-y", envvar="ECSROLL_YES", help="Do not ask.")] = False,
+    region: Region = None,
+    profile: Profile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """End a roll, also one that has died: undo its drains, point the groups back, give back what it borrowed.
+
+    Hosts that were replaced stay as they are. A surplus host is drained like any other before it goes.
+    """
+    from ecsroll.commands import abort as ended
+    from ecsroll.policy import Words, settle
+
+    shared = _shared(ctx, region, profile, as_json, quiet, verbose)
+    words = Words(drain_timeout=drain_timeout, poll_interval=poll_interval, lease_ttl=lease_ttl, stop_grace=stop_grace)
+    policy = dataclasses.replace(settle(words), by=_whoami())
+    _named(cluster)
+    confirm = _confirmation(shared, yes=yes)
+    screen = shared.screen(f"ecsroll abort · {cluster}")
+    try:
+        result = ended(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
+    finally:
+        screen.close()
+    shared.finish(result)
+
+
+@app.command()
 def status(
     ctx: typer.Context,
     cluster: ClusterName,

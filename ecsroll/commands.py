@@ -35,7 +35,7 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Screen", "check_ami", "replace_hosts", "status"]
+__all__ = ["Screen", "abort", "check_ami", "replace_hosts", "status"]
 
 
 class Screen(Protocol):
@@ -109,13 +109,53 @@ def replace_hosts(
         return _refused(cluster, findings)
     if not confirm(f"Replace {sum(outdated.values())} of {len(seen.hosts)} host(s) of {cluster}?"):
         raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
-    return _roll(aws, cluster, policy, screen, observer, findings, stopping or nullcontext(lambda: None))
+    run = _Run(
+        command="replace",
+        aws=aws,
+        cluster=cluster,
+        policy=policy,
+        screen=screen,
+        stopping=stopping or nullcontext(lambda: None),
+    )
+    return run.go(observer, findings)
+
+
+def abort(
+    aws: Aws,
+    cluster: str,
+    policy: Policy,
+    screen: Screen,
+    confirm: Callable[[str], bool],
+    stopping: Stopping | None = None,
+) -> Result:
+    """End a roll, also one that has died: undo its open drains, point the groups back, give back what was borrowed."""
+    observer = Observer(aws, cluster)
+    seen = observer.look()
+    if seen.roll is None:
+        reason = "no roll is under way, nothing is owed"
+        return Result(command="abort", result="nothing", exit_code=EXIT_OK, cluster=cluster, reason=reason)
+    roll = seen.roll
+    if not confirm(f"End roll {roll.epoch} of {cluster} and give back what it borrowed?"):
+        raise Refused("nothing was changed: ending the roll was declined", hint="run it again and say yes, or --yes")
+    run = _Run(
+        command="abort",
+        aws=aws,
+        cluster=cluster,
+        policy=replace(policy, groups=roll.groups, images=roll.images),
+        screen=screen,
+        stopping=stopping or nullcontext(lambda: None),
+        begin=lambda there: there.records.write_roll(replace(roll, aborting=True)),
+    )
+    return run.go(observer)
 
 
 def _check_same(seen: Snapshot, policy: Policy) -> None:
     """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
     if seen.roll is None:
         return
+    if seen.roll.aborting:
+        hint = f"ecsroll abort --cluster {seen.cluster} finishes that; then replace again"
+        raise Refused(f"roll {seen.roll.epoch} is being ended", hint=hint)
     was, now = seen.roll.policy, noted(policy)
     if was != now:
         words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
@@ -136,34 +176,45 @@ def _check_instances(seen: Snapshot, policy: Policy) -> None:
         )
 
 
-def _roll(
-    aws: Aws,
-    cluster: str,
-    policy: Policy,
-    screen: Screen,
-    observer: Observer,
-    findings: tuple[Finding, ...],
-    stopping: Stopping,
-) -> Result:
-    story = _Story(screen, aws)
-    decision = Decision()
-    lease = _lease(aws, cluster, policy, screen)
-    try:
-        lease.take()
-        observer.epoch, aws.guard = lease.epoch, lease.keep
-        with stopping as asked, _released(lease):
-            ways = Ways(tell=screen.event, keep=lease.keep, stopping=asked)
-            for step in rounds(observer, Actor(aws, observer), policy, aws.clock, ways):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One command that changes something, from the lease to the result."""
+
+    command: str
+    aws: Aws
+    cluster: str
+    policy: Policy
+    screen: Screen
+    stopping: Stopping
+    begin: Callable[[Observer], None] = lambda _: None
+    """Done first under the lease."""
+
+    def go(self, observer: Observer, findings: tuple[Finding, ...] = ()) -> Result:
+        """Hold the cluster and roll until the verdict. What goes wrong becomes a result, with what is owed."""
+        story = _Story(self.screen, self.aws)
+        decision = Decision()
+        try:
+            for step in self._rounds(observer):
                 story.tell(step)
                 decision = step.decision
-    except EcsrollError as error:
-        result = _cut_off(of_error(error, command="replace", cluster=cluster), story, policy)
-    except KeyboardInterrupt:
-        again = f"ecsroll replace --cluster {cluster} (goes on where this stopped)"
-        result = _cut_off(of_interruption(command="replace", cluster=cluster, after=again), story, policy)
-    else:
-        result = _result("replace", cluster, decision, (), story.tally, aws)
-    return replace(result, findings=tuple(dict.fromkeys((*findings, *observer.findings.values()))))
+        except EcsrollError as error:
+            result = _cut_off(of_error(error, command=self.command, cluster=self.cluster), story, self.policy)
+        except KeyboardInterrupt:
+            again = f"ecsroll {self.command} --cluster {self.cluster} (goes on where this stopped)"
+            stopped = of_interruption(command=self.command, cluster=self.cluster, after=again)
+            result = _cut_off(stopped, story, self.policy)
+        else:
+            result = _result(self.command, self.cluster, decision, (), story.tally, self.aws)
+        return replace(result, findings=tuple(dict.fromkeys((*findings, *observer.findings.values()))))
+
+    def _rounds(self, observer: Observer) -> Iterator[Round]:
+        lease = _lease(self.aws, self.cluster, self.policy, self.screen)
+        lease.take()
+        observer.epoch, self.aws.guard = lease.epoch, lease.keep
+        with self.stopping as asked, _released(lease):
+            self.begin(observer)
+            ways = Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
+            yield from rounds(observer, Actor(self.aws, observer), self.policy, self.aws.clock, ways)
 
 
 def _lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Lease:

@@ -30,7 +30,7 @@ from ecsroll.model import (
     Verdict,
 )
 from ecsroll.policy import noted
-from ecsroll.stop import HALT, gate
+from ecsroll.stop import HALT, gate, point_back, undo_drains
 from ecsroll.turn import Turn, entries, first_page, last_failure, newest_launch, remember, turn_of, why_not_ready
 
 __all__ = ["decide"]
@@ -45,7 +45,7 @@ def decide(seen: Snapshot, memory: Memory, policy: Policy) -> tuple[Decision, Me
     if turn is None:
         return _close(seen, seen.roll, policy), memory
     turn.memory = replace(memory, stop=memory.stop or gate(turn))
-    for step in HALT if turn.memory.stop else _ROLL:
+    for step in HALT if turn.memory.stop else _ABORT if seen.roll.aborting else _ROLL:
         if step(turn):
             break
     return turn.decision(), turn.remembered()
@@ -90,9 +90,11 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
             replaced=roll.replaced,
             remaining=skipped,
         )
+    elif roll.aborting:
+        result = Verdict(result="done", reason="the roll was ended, everything was given back", replaced=roll.replaced)
     else:
         result = Verdict(result="done", reason="every outdated host was replaced", replaced=roll.replaced)
-    closed = replace(roll, result="halted" if skipped else "done")
+    closed = replace(roll, result="halted" if skipped else "aborted" if roll.aborting else "done")
     return Decision(actions=(CloseRoll(roll=closed, why=result.reason),), verdict=result)
 
 
@@ -136,6 +138,9 @@ def _make_room(turn: Turn) -> bool:
     if room is None:
         return bool(turn.old) and _ask(turn)
     if room.phase is Phase.RETURNING:
+        return False
+    if asg.unasked(turn.group, room) and turn.roll.aborting:
+        turn.page = replace(turn.page, room=None)
         return False
     if asg.unasked(turn.group, room):
         room = asg.ask_room(turn.group, room.borrowed, turn.policy)
@@ -237,7 +242,7 @@ def _drain(turn: Turn) -> bool:
         turn.page = replace(turn.page, canaries=fresh)
     if batch:
         turn.actions.append(
-            Drain(hosts=tuple(batch), mark=drain.mark(turn.roll.epoch, turn.seen.at), why=_why_drain(turn, batch))
+            Drain(hosts=tuple(batch), mark=drain.mark(turn.epoch, turn.seen.at), why=_why_drain(turn, batch))
         )
     elif candidates:
         _explain(turn)
@@ -301,7 +306,7 @@ def _surplus_order(turn: Turn, spare: list[Host]) -> list[Host]:
     return sorted(
         spare,
         key=lambda host: (
-            not asg.outdated(host, turn.group, turn.page.pointed),
+            not asg.strange(host, turn.group),
             -filled[host.zone],
             host.tasks,
             host.id,
@@ -356,6 +361,7 @@ def _await_hosts(turn: Turn) -> None:
         turn.wait("launch", turn.group.name, reason, limit=limit)
 
 
+_ABORT: tuple[Callable[[Turn], bool], ...] = (undo_drains, point_back, _make_room, _bury, dismiss, _drain, give_back)
 _ROLL: tuple[Callable[[Turn], bool], ...] = (
     _point,
     _make_room,

@@ -17,6 +17,7 @@ __all__ = [
     "Hold",
     "Kind",
     "carried",
+    "epoch_of",
     "excused",
     "holds",
     "mark",
@@ -57,10 +58,14 @@ def mark(epoch: int, at: datetime) -> str:
 
 def ours(host: Host, epochs: Container[int]) -> bool:
     """Whether this tool drains the host: DRAINING without a mark of one of our rolls is somebody else's."""
-    if not host.draining or host.drain_mark is None:
-        return False
-    epoch = host.drain_mark.partition(":")[0]
-    return epoch.isdigit() and int(epoch) in epochs
+    epoch = epoch_of(host)
+    return host.draining and epoch is not None and epoch in epochs
+
+
+def epoch_of(host: Host) -> int | None:
+    """The epoch of the lease under which the host was marked."""
+    epoch = (host.drain_mark or "").partition(":")[0]
+    return int(epoch) if epoch.isdigit() else None
 
 
 def marked_at(host: Host) -> datetime | None:

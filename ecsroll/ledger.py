@@ -138,7 +138,9 @@ class Roll:
     policy: Mapping[str, str]
     finished: tuple[str, ...] = ()
     replaced: int = 0
-    result: Literal["", "done", "halted"] = ""
+    aborting: bool = False
+    """It is being ended: no host is to be replaced any more, everything is to be given back."""
+    result: Literal["", "done", "halted", "aborted"] = ""
     by: str = ""
 
 

@@ -10,7 +10,7 @@ from ecsroll.ledger import Phase, Place
 from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
 from ecsroll.turn import PATIENCE, Turn, chosen, entries, last_failure, why_not_ready
 
-__all__ = ["HALT", "gate"]
+__all__ = ["HALT", "gate", "point_back", "undo_drains"]
 
 # Gates: what stops a roll (promise 7) ------------------------------------------------------------------------------
 
@@ -116,6 +116,15 @@ def undrain(turn: Turn) -> bool:
     return bool(back) and not _out_of_patience(turn)
 
 
+def undo_drains(turn: Turn) -> bool:
+    """Ending a roll begins with its open drains: those of earlier lives, by their epoch; a surplus is drained anew."""
+    open_drains = tuple(host for host in turn.draining if (drain.epoch_of(host) or 0) < turn.seen.epoch)
+    if open_drains:
+        turn.actions.append(Undrain(hosts=open_drains, why="the roll is ended: they serve again"))
+        turn.wait("undo", turn.group.name, f"until {len(open_drains)} host(s) are ACTIVE again")
+    return bool(open_drains)
+
+
 def point_back(turn: Turn) -> bool:
     """No scale-out from now on may launch what was just judged bad, unless somebody else has moved the target."""
     back = []
@@ -144,7 +153,7 @@ def dismiss_duds(turn: Turn) -> bool:
     duds = _duds(turn)
     fresh = tuple(host for host in duds if host.arn is not None and host.status == "ACTIVE")
     if fresh:
-        mark = drain.mark(turn.roll.epoch, turn.seen.at)
+        mark = drain.mark(turn.epoch, turn.seen.at)
         turn.actions.append(Drain(hosts=fresh, mark=mark, why="they never came to serve, and carry no task"))
     room = turn.page.room
     empty = [host for host in duds if host not in fresh and not turn.held_by(host)]

@@ -34,8 +34,8 @@ def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str]
     """Look at the whole cluster.
 
     ``asked``: the groups to roll, or none for all of the cluster's. ``noted``: those of a roll that is under way: they
-    belong to the cluster though none of their hosts may be registered at this moment. Raises NotFound when there is nothing to roll: no
-    such cluster or group, no EC2 hosts, only Fargate, only managed instances.
+    belong to the cluster though none of their hosts may be registered at this moment. Raises NotFound when there is
+    nothing to roll: no such cluster or group, no EC2 hosts, only Fargate, only managed instances.
     """
     said = _cluster(aws, cluster)
     containers = _containers(aws, cluster)

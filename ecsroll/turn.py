@@ -60,6 +60,11 @@ class Turn:
         """Epochs whose marks are ours: they are counted up for this cluster alone, and never used twice."""
         return range(1, max(self.roll.epoch, self.seen.epoch, *self.seen.past) + 1)
 
+    @property
+    def epoch(self) -> int:
+        """Of the lease under which this process acts; of the roll where there is none."""
+        return self.seen.epoch or self.roll.epoch
+
     @cached_property
     def live(self) -> list[Host]:
         """Counted against DesiredCapacity; a termination of ours that no reading shows yet has happened."""
@@ -72,7 +77,9 @@ class Turn:
 
     @cached_property
     def outdated(self) -> list[Host]:
-        """Live hosts that are to be replaced."""
+        """Live hosts that are to be replaced; none, once the roll is being ended."""
+        if self.roll.aborting:
+            return []
         return [host for host in self.live if chosen(host, self.group, self.page, self.policy)]
 
     @cached_property

@@ -27,7 +27,7 @@ __all__ = [
     "protect_a_task",
     "run_a_task",
     "scale",
-    "set_bounds",
+    "set_min",
     "terraform_apply",
     "young",
 ]
@@ -79,9 +79,9 @@ def young(stage: Stage, name: str = "web") -> list[ContainerInstance]:
 # before a roll
 
 
-def set_bounds(stage: Stage, name: str = "web", **bounds: int) -> None:
-    """MinSize and MaxSize."""
-    stage.sim.scaling.update(name, **bounds)
+def set_min(stage: Stage, minimum: int, name: str = "web") -> None:
+    """A MinSize of its own."""
+    stage.sim.scaling.update(name, minimum=minimum)
 
 
 def foreign_drain(stage: Stage, name: str = "web") -> None:
@@ -93,6 +93,7 @@ def foreign_drain(stage: Stage, name: str = "web") -> None:
 def agent_dies(stage: Stage, name: str = "web") -> None:
     """The agent of the first host goes away and does not come back."""
     stage.sim.conditions.instances_without_agent.add(hosts_of(stage, name)[0].instance.id)
+    stage.sim.clusters.check_agents()
     stage.sim.sleep(60)
 
 

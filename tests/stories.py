@@ -172,8 +172,7 @@ def _end(told: Told, teller: _Teller) -> list[str]:
         f"        {verdict.replaced} replaced, {verdict.remaining} remaining, {tally.peak} hosts at most, "
         f"{len(tally.moved)} moves of {tally.tasks} tasks, {teller._time(tally.ended or tally.began)} in all"  # type: ignore[arg-type]
     )
-    for owed in verdict.owed:
-        lines.append(f"owed:   {owed.group}: {owed.what}; {owed.how}")
+    lines += [f"owed:   {owed.group}: {owed.what}; {owed.how}" for owed in verdict.owed]
     if not verdict.owed:
         lines += [_given_back(told, name) for name in told.watch.rolled]
     return lines

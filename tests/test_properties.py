@@ -1,7 +1,10 @@
 """Whole rolls over clusters, policies and deaths that nobody thought of: the promises hold at every moment.
 
-A failing case is made small by hypothesis and printed with the call that builds it. ``--hypothesis-seed`` repeats a run.
+A failing case is made small by hypothesis and printed with the call that builds it. ``--hypothesis-seed``
+repeats a run.
 """
+
+import os
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from tests.rolls import Death, carry_out, stage_of
 CASES = settings(
     max_examples=200,
     deadline=None,
+    derandomize="CI" in os.environ,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
