@@ -135,7 +135,7 @@ def returned(group: Group, room: Room) -> SetSize:
         min=room.min_was,
         max=max(room.max_was, group.desired),
         protects_new=room.protects_was,
-        why=f"every old host is gone: MinSize back to {room.min_was}",
+        why=f"nothing is borrowed any more: MinSize back to {room.min_was}",
     )
 
 

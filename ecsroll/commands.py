@@ -329,7 +329,8 @@ def status(aws: Aws, cluster: str, policy: Policy) -> Result:
     decision, _ = decide(seen, Memory(), policy)
     pages = seen.ledgers.values()
     outdated = _outdated(seen, policy)
-    goes_on = f"ecsroll replace --cluster {cluster} (goes on with it)"
+    verb = "abort" if seen.roll and seen.roll.aborting else "replace"
+    goes_on = f"ecsroll {verb} --cluster {cluster} (goes on with it)"
     return Result(
         command="status",
         result="done",

@@ -174,6 +174,8 @@ def _ask(turn: Turn) -> bool:
 def _why_room(room: Room, group: Group) -> str:
     if room.lent:
         return f"the bounds move to {room.floor} and {room.ceiling}, as noted"
+    if not room.borrowed:
+        return f"nothing is borrowed; the floor of {room.floor} keeps scale-in out"
     return f"room for {room.borrowed} more than the {group.desired} wanted, before anything is drained"
 
 
@@ -238,8 +240,8 @@ def _drain(turn: Turn) -> bool:
         return False
     candidates = _candidates(turn)
     batch = _affordable(turn, candidates)
-    if batch and not turn.page.canary_passed and turn.page.canaries != (fresh := _canaries(turn, batch)):
-        turn.page = replace(turn.page, canaries=fresh)
+    if batch and turn.old and _tries_canary(turn):
+        turn.page = replace(turn.page, canaries=_canaries(turn, batch))
     if batch:
         turn.actions.append(
             Drain(hosts=tuple(batch), mark=drain.mark(turn.epoch, turn.seen.at), why=_why_drain(turn, batch))

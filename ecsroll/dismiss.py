@@ -75,7 +75,8 @@ def shrink(turn: Turn, room: Room, hosts: list[Host]) -> None:
     lowered = replace(room, phase=Phase.ASKING, shrinking=shrinking, floor=floor)
     turn.page = replace(turn.page, room=lowered)
     # MinSize first: a termination that would go under it is refused (facts 5.1).
-    turn.actions.append(asg.bounds(lowered, turn.group, f"the last {len(hosts)} make the group smaller"))
+    why = f"{len(hosts)} of the room goes back: the group will want {floor}"
+    turn.actions.append(asg.bounds(lowered, turn.group, why))
     turn.actions.extend(termination(turn, host, shrink=True) for host in hosts)
 
 

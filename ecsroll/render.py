@@ -212,6 +212,7 @@ class LiveScreen(QuietScreen):
         if self.live is not None:
             self.live.stop()
             self.console.print(self.last)
+            self.console.print()
             self.live = None
 
 
@@ -237,12 +238,18 @@ def picture(
     finished = step.seen.roll.finished if step.seen.roll else ()
     for name, group in step.seen.groups.items():
         if name in finished:
-            lines += [Text.assemble((name, "bold"), ("  finished", "green")), Text()]
+            lines.append(Text.assemble((name, "bold"), ("  finished", "green"), f", desired {group.desired}"))
+            if len(step.seen.groups) == 1:
+                states = {host.id: _state(step, policy, host) for host in step.seen.of(group)}
+                lines.append(_zones(step.seen, name, states, width))
+            lines.append(Text())
         elif name in step.seen.ledgers or len(step.seen.groups) == 1:
             lines += [*_group(step, policy, name, took, width), Text()]
         else:
             lines += [Text.assemble((name, "bold"), f"  {_many(len(group.hosts), 'host')}, its turn comes"), Text()]
-    lines += [_legend(), Text(), _services(step.seen), Text(), *_waits(step)]
+    lines += [_legend(), Text(), _services(step.seen)]
+    if step.decision.waits:
+        lines += [Text(), *_waits(step)]
     if recent:
         lines += [Text(), *(Text(line, style="dim") for line in recent)]
     return Group(*(_one_line(line) for line in lines))

@@ -287,7 +287,7 @@ def why_not_ready(turn: Turn, host: Host) -> str:
         return "has not registered with ECS"
     if not host.serves:
         return f"is {host.status}, agent {'connected' if host.connected else 'not connected'}"
-    return f"{turn.memory.shaky.get(host.id, 0)} of {turn.policy.good_readings} good readings"
+    return f"has {turn.memory.shaky.get(host.id, 0)} of {turn.policy.good_readings} good readings"
 
 
 def last_failure(group: Group) -> str:

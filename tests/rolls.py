@@ -90,6 +90,8 @@ class Told:
     deaths: list[int] = field(default_factory=list)
     """The number of steps at which a life ended."""
     verdict: Verdict | None = None
+    between: str = "killed; the same command is run again"
+    """What happens between two lives."""
 
     @property
     def events(self) -> list[Event]:

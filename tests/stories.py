@@ -29,12 +29,13 @@ class _Teller:
     lines: list[str] = field(default_factory=list)
     picture: str = ""
     waits: set[tuple[str, str]] = field(default_factory=set)
+    stopped: bool = False
 
     def tell(self) -> list[str]:
         for number, step in enumerate(self.told.steps):
             if number in self.told.deaths:
-                self.lines.append(f"{self._time(step.round.seen.at)}  *** killed; the same command is run again ***")
-                self.picture, self.waits = "", set()
+                self.lines.append(f"{self._time(step.round.seen.at)}  *** {self.told.between} ***")
+                self.picture, self.waits, self.stopped = "", set(), False
             self._step(step)
         return self.lines
 
@@ -43,6 +44,10 @@ class _Teller:
         self.began = self.began or seen.at
         picture = self._picture(seen)
         said = [self._event(event) for event in step.events if event.kind not in _UNTOLD]
+        stop = step.round.memory.stop
+        if stop is not None and not self.stopped:
+            self.stopped = True
+            said.insert(0, f"THE ROLL STOPS: {self._named(stop.reason)}")
         waits = {(wait.kind, wait.subject): self._wait(wait) for wait in _worth(step)}
         news = [line for key, line in waits.items() if key not in self.waits]
         if not said and not news:
@@ -104,9 +109,9 @@ class _Teller:
             return self._named(wait.reason)
         if wait.kind == "successor":
             return f"for a successor: {wait.reason}"
-        colon = "," if wait.kind == "boot" else ":"
-        limit = f", until {self._time(wait.until)}" if wait.until else ""
-        return self._named(f"for {wait.subject}{colon} {wait.reason}{limit}")
+        joint = ", which " if wait.kind == "boot" else ": "
+        limit = f"; until {self._time(wait.until).strip()} at most" if wait.until else ""
+        return self._named(f"for {wait.subject}{joint}{wait.reason}{limit}")
 
     def _event(self, event: Event) -> str:
         facts = event.facts
@@ -170,12 +175,17 @@ def _end(told: Told, teller: _Teller) -> list[str]:
         lines.append(f"next:   {verdict.next}")
     lines.append(
         f"        {verdict.replaced} replaced, {verdict.remaining} remaining, {tally.peak} hosts at most, "
-        f"{len(tally.moved)} moves of {tally.tasks} tasks, {teller._time(tally.ended or tally.began)} in all"  # type: ignore[arg-type]
+        f"{len(tally.moved)} moves of {tally.tasks} tasks, {_spelled(tally.took)} in all"
     )
     lines += [f"owed:   {owed.group}: {owed.what}; {owed.how}" for owed in verdict.owed]
     if not verdict.owed:
         lines += [_given_back(told, name) for name in told.watch.rolled]
     return lines
+
+
+def _spelled(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    return f"{seconds // 60}m {seconds % 60:02}s"
 
 
 def _given_back(told: Told, name: str) -> str:

@@ -460,6 +460,14 @@ ROOM = {
         "size web 3..11 protected",
         "wait room web: until MinSize reads 3",
     ),
+    "nothing is to be lent: the floor alone is set, so that scale-in takes nothing": row(
+        seen(old("i-1"), old("i-2"), pages=page()),
+        "note web",
+        "suspend web",
+        "size web 2..10 protected",
+        "wait room web: until MinSize reads 2",
+        policy=replace(ROLL, surge=Amount(0), unavailable=Amount(1)),
+    ),
     "no old host: no room is asked for, the group is finished": row(
         seen(new("i-1"), new("i-2"), pages=page()),
         "forget web",

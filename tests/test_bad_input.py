@@ -89,6 +89,10 @@ ROWS = {
         ("replace", "--cluster", "prod", "--yes"), 3, ("no ECS cluster 'prod'", "aws ecs list-clusters")
     ),
     "there is no such cluster to report on": Row(("status", "--cluster", "prod"), 3, ("no ECS cluster 'prod'",)),
+    "there is no such cluster to end a roll on": Row(
+        ("abort", "--cluster", "prod", "--yes"), 3, ("no ECS cluster 'prod'",)
+    ),
+    "ending a roll without a terminal to ask on": Row(("abort", "--cluster", "demo"), 2, ("no terminal", "--yes")),
     "there is no such cluster to check": Row(("check-ami", "--cluster", "prod"), 3, ("no ECS cluster 'prod'",)),
     "there is no such group: the cluster's groups are named": Row(
         (*YES, "--asg", "wbe"), 3, ("no Auto Scaling group 'wbe'", "groups of demo: web")
@@ -285,7 +289,7 @@ def test_an_endpoint_that_can_not_be_reached(nobody: pytest.MonkeyPatch) -> None
     ran = ecsroll(None, *YES, "--region", "eu-west-1", "--json")
     assert (ran.code, ran.result["result"]) == (6, "error")
     sentence, hint = sentence_and_hint(ran)
-    assert sentence.startswith("ecs:DescribeClusters keeps failing")
+    assert "keeps failing" in sentence
     assert hint
 
 

@@ -79,12 +79,10 @@ CANARY = {
         rolling(old("i-1"), old("i-2"), new("i-3"), page=TRYING, **CARRIED, **BOTH),
         "drain i-1",
         policy=NO_CANARY,
-        bug="decide.py _drain notes the first batch as canaries though --canary 0",
     ),
     "the group has no replica tasks: there is nothing to judge a canary by": row(
         rolling(old("i-1"), old("i-2"), new("i-3"), page=TRYING, services=[service("logs", 3, daemon=True)]),
         "drain i-1",
-        bug="decide.py _drain notes the first batch as canaries though there are no replica tasks",
     ),
     "the canary is empty: kept, so that a halt can make it ACTIVE again; no other goes": row(
         rolling(old("i-1", draining=True), old("i-2"), new("i-3"), page=JUDGED, **MOVED, **BOTH),

@@ -237,7 +237,7 @@ SLIDE = {
     "the spare has two of three good readings, this one included: not ready": row(
         rolling(old("i-1"), old("i-2"), new("i-3")),
         "wait successor web: *",
-        "wait boot i-3: 2 of 3 good readings",
+        "wait boot i-3: has 2 of 3 good readings",
         knows=memory(shaky={"i-3": 1}),
     ),
     "the third good reading: the spare is ready, one old host is drained": row(
@@ -254,7 +254,7 @@ SLIDE = {
             services=[service("logs", 3, running=2, pending=1, daemon=True)],
         ),
         "wait successor web: *",
-        "wait boot i-3: 0 of 3 good readings",
+        "wait boot i-3: has 0 of 3 good readings",
     ),
     "the daemon has all tasks that it wants: it does not match the spare": row(
         rolling(
@@ -275,7 +275,7 @@ SLIDE = {
             services=[service("logs", 2, pending=1, daemon=True)],
         ),
         "wait successor web: *",
-        "wait boot i-3: 0 of 3 good readings",
+        "wait boot i-3: has 0 of 3 good readings",
     ),
     "an old host serves ECS already while its launch hook still runs: it is not drained": row(
         rolling(old("i-1", lifecycle="Pending:Wait"), old("i-2"), new("i-3"), page={"ready": 1}),

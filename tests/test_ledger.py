@@ -377,6 +377,18 @@ GIVING = {
         "unprotect i-1",
         "wait return web: *",
     ),
+    "a host of before the roll has lost its agent: that is not ours to wait for": row(
+        rolling(new("i-1"), new("i-2", connected=False, launched_at=ago(days=9)), page=ALL_BACK, group=FREE),
+        "note web",
+        "resume web",
+    ),
+    "others set the bounds back already: they are set once more, and read again": row(
+        rolling(new("i-1"), new("i-2"), page=GONE_OLD, group={"desired": 2, "min": 1, "max": 10}),
+        "note web",
+        "*",
+        "size web 1..10",
+        "wait return web: until MinSize reads 1",
+    ),
     "the zones differ by one: AZRebalance would move nothing, and is resumed": row(
         rolling(
             new("i-1"), new("i-2", zone="b"), new("i-3"), page=ALL_BACK, group=FREE | {"desired": 3, "zones": "ab"}

@@ -328,7 +328,7 @@ def test_groups_that_are_finished_or_still_to_come_take_a_line_each() -> None:
         step.seen, groups={**others, **step.seen.groups}, roll=roll("api", "web", "zoo", finished=("api",))
     )
     lines = drawn(replace(step, seen=snapshot), 80)
-    assert "api  finished" in lines
+    assert "api  finished, desired 2" in lines
     assert "zoo  0 hosts, its turn comes" in lines
 
 
@@ -336,4 +336,4 @@ def test_the_picture_stays_on_the_screen_when_the_roll_is_over(monkeypatch: pyte
     monkeypatch.setenv("TERM", "xterm-256color")
     ran = ecsroll(stage_of(1), *ROLL, terminal=True)
     last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", ran.err).replace("\r", "\n")
-    assert "web  finished" in last.rpartition("ecsroll replace · demo")[2]
+    assert "web  finished, desired 1" in last.rpartition("ecsroll replace · demo")[2]

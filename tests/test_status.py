@@ -123,3 +123,22 @@ def test_what_can_not_be_read_and_need_not_be_is_a_finding(operation: str) -> No
         ran = status(stage, "--json")
     assert ran.code == 0
     assert {finding["code"] for finding in ran.result["findings"]} <= {"EC190"}
+
+
+def test_a_roll_that_is_being_ended_is_gone_on_with_by_abort() -> None:
+    stage = stage_of()
+    cut_off(stage, "TerminateInstanceInAutoScalingGroup")
+    left = 2
+
+    def interrupt(call: Call) -> None:
+        nonlocal left
+        left -= call.operation == "UpdateContainerInstancesState"
+        if left <= 0:
+            raise KeyboardInterrupt
+
+    stage.sim.door.before.append(interrupt)
+    ecsroll(stage, "abort", "--cluster", "demo", "--yes")
+    stage.sim.door.before.remove(interrupt)
+    stage.sim.door.calls.clear()
+    result = status(stage, "--json").result
+    assert result["next"] == "ecsroll abort --cluster demo (goes on with it)"

@@ -554,9 +554,7 @@ def test_a_rerun_after_a_stop_knows_the_old_bounds_again() -> None:
     assert noted(decide(snapshot, STOP, ROLL)[0]).room == room(phase=Phase.ASKING, lent=True)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="stop.py keep_room: a dud that is expected to go is no dud, so the floor goes up"
-)
+@pytest.mark.xfail(strict=True, reason="stop.py keep_room: a dud that is expected to go is none, so the floor rises")
 def test_while_the_termination_of_a_dud_does_not_show_the_floor_stays_down() -> None:
     snapshot = rolling(
         old("i-1"),
@@ -569,9 +567,7 @@ def test_while_the_termination_of_a_dud_does_not_show_the_floor_stays_down() -> 
     assert not any(line.startswith("size web 3") for line in say(decision))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="stop.py keep_room: a draining dud is not waited for, so the next round undrains it"
-)
+@pytest.mark.xfail(strict=True, reason="stop.py keep_room: nobody waits for a draining dud, so it is undrained next")
 def test_a_dud_that_is_drained_stays_drained_round_after_round() -> None:
     snapshot = rolling(
         old("i-1"),
@@ -585,3 +581,14 @@ def test_a_dud_that_is_drained_stays_drained_round_after_round() -> None:
     _, knows = decide(snapshot, replace(STOP, **DUD), ROLL)
     decision, _ = decide(snapshot, knows, ROLL)
     assert "undrain i-3" not in say(decision)
+
+
+def test_a_dud_that_is_noted_as_shrinking_never_makes_the_floor_rise() -> None:
+    snapshot = rolling(
+        old("i-1"),
+        old("i-2"),
+        new("i-3", unregistered=True),
+        page={"pointed": (), "room": room(floor=2, shrinking=("i-3",))},
+        group={"min": 2, **BACK},
+    )
+    assert not any(line.startswith("size web 3") for line in say(decide(snapshot, replace(STOP, **DUD), ROLL)[0]))

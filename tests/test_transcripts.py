@@ -38,14 +38,14 @@ def bad_image_then_mended() -> Told:
     told = play(Row(before=lambda stage: stage.sim.conditions.images_that_never_register.add(stage.new_image["web"])))
     told.stage.sim.conditions.images_that_never_register.clear()
     again = carry_out(told.stage, QUICK, watch=told.watch)
-    again.deaths = [len(told.steps)]
+    again.deaths, again.between = [len(told.steps)], "the image is mended; the same command is run again"
     again.steps = [*told.steps, *again.steps]
     return again
 
 
 def killed_twice() -> Told:
-    stage = stage_of(GroupSet(hosts=3), services=(API, LOGS))
-    return carry_out(stage, QUICK, deaths=(Death(6, landed=True), Death(9, landed=False)))
+    stage = stage_of(GroupSet(hosts=3), services=(API, LOGS), quick=True)
+    return carry_out(stage, QUICK, deaths=(Death(7, landed=True), Death(9, landed=False)))
 
 
 TALES: dict[str, Tale] = {
@@ -146,7 +146,7 @@ TALES: dict[str, Tale] = {
     ),
     "killed-twice": Tale(
         "Killed twice",
-        "kill -9 after the room was asked for, and once more before a drain; the same command goes on each time.",
+        "kill -9 just after the room was asked for, and again just before an empty host is terminated: it goes on.",
         killed_twice,
     ),
 }

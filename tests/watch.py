@@ -314,7 +314,8 @@ class Watch:
     def _check_written(self, verdict: Verdict) -> None:
         prefix = f"/ecsroll/{self.stage.cluster}/"
         ssm = self.stage.sim.parameters._stored
-        left = [name for name in ssm if name.startswith(prefix) and not name.startswith(f"{prefix}history/")]
+        kept = (f"{prefix}history/", f"{prefix}lease/")
+        left = [name for name in ssm if name.startswith(prefix) and not name.startswith(kept)]
         if left and verdict.result != "halted":
             self.breach(f"still written down: {', '.join(sorted(left))}")
 

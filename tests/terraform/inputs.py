@@ -30,26 +30,31 @@ def modules() -> list[Path]:
 
 def variables(module: Path) -> list[Variable]:
     text = (module / "variables.tf").read_text()
-    return [variable(match[1], match[2]) for match in re.finditer(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.M | re.S)]
+    return [
+        variable(match[1], match[2])
+        for match in re.finditer(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL)
+    ]
 
 
 def variable(name: str, body: str) -> Variable:
-    description = re.search(r'^  description = "(.*)"$', body, re.M)
+    description = re.search(r'^  description = "(.*)"$', body, re.MULTILINE)
     if not description:
         raise ValueError(f"{name}: no description on one line")
-    return Variable(name, description[1].replace('\\"', '"'), argument(body, "type") or "any", argument(body, "default"))
+    return Variable(
+        name, description[1].replace('\\"', '"'), argument(body, "type") or "any", argument(body, "default")
+    )
 
 
 def argument(body: str, name: str) -> str | None:
     """The expression of an argument, over as many lines as its brackets are open, on one line and without comments."""
-    start = re.search(rf"^  {name} *= *", body, re.M)
+    start = re.search(rf"^  {name} *= *", body, re.MULTILINE)
     if not start:
         return None
     lines, depth = [], 0
     for line in body[start.end() :].splitlines():
-        line = re.sub(r"\s*#.*", "", line)
-        lines.append(line.strip())
-        depth += sum(line.count(c) for c in "([{") - sum(line.count(c) for c in ")]}")
+        code = re.sub(r"\s*#.*", "", line)
+        lines.append(code.strip())
+        depth += sum(code.count(c) for c in "([{") - sum(code.count(c) for c in ")]}")
         if depth <= 0:
             break
     return one_line(lines)
@@ -71,7 +76,11 @@ def table(module: Path) -> str:
     rows = ["| name | what | type | default |", "|---|---|---|---|"]
     for v in variables(module):
         default = "required" if v.default is None else f"`{v.default}`"
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{v.name}`", v.description, f"`{v.type}`", default)) + " |")
+        rows.append(
+            "| "
+            + " | ".join(cell.replace("|", "\\|") for cell in (f"`{v.name}`", v.description, f"`{v.type}`", default))
+            + " |"
+        )
     return "\n".join(rows)
 
 

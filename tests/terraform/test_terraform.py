@@ -1,7 +1,7 @@
 """The Terraform modules: what their files promise, what a host really gets, and whether Terraform itself is content.
 
-Real `terraform` runs through a tool that stands in for the registry of providers; TERRAFORM_OFFLINE says where it is. Without it
-those tests say that they were skipped. Users run plain `terraform test`.
+Real `terraform` runs through a tool that stands in for the registry of providers; TERRAFORM_OFFLINE says where it is.
+Without it those tests say that they were skipped. Users run plain `terraform test`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.terraform.inputs import BEGIN, TERRAFORM, modules, variables, with_table
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OFFLINE = os.environ.get("TERRAFORM_OFFLINE", "")
 EXAMPLES = [m for m in modules() if m.parent.name == "examples"]
@@ -56,7 +59,7 @@ def source(module: Path) -> str:
 
 def resources(module: Path) -> list[tuple[str, str, str]]:
     """(type, name, body) of every resource."""
-    return re.findall(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', source(module), re.M | re.S)
+    return re.findall(r'^resource "(\w+)" "(\w+)" \{\n(.*?)^\}', source(module), re.MULTILINE | re.DOTALL)
 
 
 each_module = pytest.mark.parametrize("module", MODULES, ids=name)
@@ -77,7 +80,9 @@ def test_a_module_has_its_files(module: Path) -> None:
 
 @each_module
 def test_a_module_has_mocked_tests_named_as_sentences(module: Path) -> None:
-    runs = re.findall(r'^run "(\w+)"', "\n".join(p.read_text() for p in module.glob("tests/*.tftest.hcl")), re.M)
+    runs = re.findall(
+        r'^run "(\w+)"', "\n".join(p.read_text() for p in module.glob("tests/*.tftest.hcl")), re.MULTILINE
+    )
     assert len(runs) >= 5
     assert [r for r in runs if "_" not in r] == []
     assert len(runs) == len(set(runs))
@@ -92,7 +97,7 @@ def test_the_inputs_table_is_true(module: Path) -> None:
 
 @each_module
 def test_the_readme_names_every_output(module: Path) -> None:
-    outputs = re.findall(r'^output "(\w+)"', (module / "outputs.tf").read_text(), re.M)
+    outputs = re.findall(r'^output "(\w+)"', (module / "outputs.tf").read_text(), re.MULTILINE)
     section = (module / "README.md").read_text().split("## Outputs")[1]
     assert re.findall(r"`(\w+)`", section) == outputs
 
@@ -104,11 +109,13 @@ def test_variables_are_typed_and_say_what_they_are(module: Path) -> None:
 
 @each
 def test_a_validation_names_the_variable_it_is_about(module: Path) -> None:
-    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', (module / "variables.tf").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r'^variable "(\w+)" \{\n(.*?)^\}', (module / "variables.tf").read_text(), re.MULTILINE | re.DOTALL
+    )
     wrong = [
         (variable, message)
         for variable, body in blocks
-        for message in re.findall(r'error_message = "(.*)"$', body, re.M)
+        for message in re.findall(r'error_message = "(.*)"$', body, re.MULTILINE)
         if variable not in message
     ]
     assert wrong == []
@@ -116,7 +123,11 @@ def test_a_validation_names_the_variable_it_is_about(module: Path) -> None:
 
 @each
 def test_everything_that_takes_tags_has_them(module: Path) -> None:
-    bare = [f"{kind}.{label}" for kind, label, body in resources(module) if kind not in UNTAGGABLE and not re.search(r"^  tags +=", body, re.M)]
+    bare = [
+        f"{kind}.{label}"
+        for kind, label, body in resources(module)
+        if kind not in UNTAGGABLE and not re.search(r"^  tags +=", body, re.MULTILINE)
+    ]
     assert bare == []
 
 
@@ -132,13 +143,17 @@ def test_the_world_does_not_reach_hosts(module: Path) -> None:
     for kind, label, body in resources(module):
         if kind == "aws_vpc_security_group_ingress_rule":
             assert "0.0.0.0/0" not in body, f"{kind}.{label}"
-        assert kind not in ("aws_security_group_rule",), f"{label}: use the resources for single rules"
+        assert kind != "aws_security_group_rule", f"{label}: use the resources for single rules"
         if kind == "aws_security_group":
-            assert not re.search(r"^  (ingress|egress) ", body, re.M), f"{label}: rules stand outside the group"
+            assert not re.search(r"^  (ingress|egress) ", body, re.MULTILINE), f"{label}: rules stand outside the group"
 
 
 def test_hosts_are_reached_by_security_groups_only() -> None:
-    rules = [body for kind, _, body in resources(TERRAFORM / "modules/ecs_instances") if kind == "aws_vpc_security_group_ingress_rule"]
+    rules = [
+        body
+        for kind, _, body in resources(TERRAFORM / "modules/ecs_instances")
+        if kind == "aws_vpc_security_group_ingress_rule"
+    ]
     assert rules
     for body in rules:
         assert "referenced_security_group_id" in body
@@ -168,7 +183,9 @@ def test_what_ecs_and_ecsroll_decide_is_left_alone() -> None:
         "modules/clb": ["[instances]"],
     }
     for module, lists in ignored.items():
-        assert re.findall(r"ignore_changes += (\[.*\])", source(TERRAFORM / module)) == sorted(lists, key=source(TERRAFORM / module).index)
+        assert re.findall(r"ignore_changes += (\[.*\])", source(TERRAFORM / module)) == sorted(
+            lists, key=source(TERRAFORM / module).index
+        )
 
 
 def test_groups_take_the_same_agent_options_as_ecs_config() -> None:
@@ -198,7 +215,7 @@ def offline(*words: str | Path) -> subprocess.CompletedProcess[str]:
         pytest.skip("TERRAFORM_OFFLINE does not say where the tool is that stands in for the registry")
     if not shutil.which(os.environ.get("TERRAFORM", "terraform")):
         pytest.skip("terraform is not installed")
-    return subprocess.run([OFFLINE, *map(str, words)], capture_output=True, text=True)
+    return subprocess.run([OFFLINE, *map(str, words)], capture_output=True, text=True, check=False)
 
 
 @each_module
@@ -221,7 +238,7 @@ def test_policies_have_no_finding(module: Path) -> None:
 
 @pytest.mark.parametrize("module", EXAMPLES, ids=name)
 def test_a_roll_is_no_drift(module: Path, tmp_path: Path) -> None:
-    """Another image, another size and other counts than at the first apply: what a roll, the scaler and people leave behind."""
+    """Another image, size and counts than at the first apply: what a roll, the scaler and people leave behind."""
     state = tmp_path / "terraform.tfstate"
     applied = offline("run", module, "--", "apply", "-auto-approve", "-no-color", f"-state={state}")
     assert applied.returncode == 0, applied.stdout + applied.stderr
@@ -252,7 +269,7 @@ def test_the_snippets_of_the_readmes_are_valid(tmp_path: Path) -> None:
         shutil.copytree(TERRAFORM / folder, tree / folder)
     examples = []
     for module in MODULES:
-        snippets = re.findall(r"```hcl\n(.*?)```", (module / "README.md").read_text(), re.S)
+        snippets = re.findall(r"```hcl\n(.*?)```", (module / "README.md").read_text(), re.DOTALL)
         assert snippets, f"{name(module)}: no snippet"
         for number, snippet in enumerate(snippets):
             example = tree / "examples" / f"{module.name}_{number}"
@@ -278,7 +295,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Render:
         root = tree / "examples" / label
         root.mkdir(parents=True)
         (root / "main.tf").write_text(
-            'module "hosts" {\n  source = "../../modules/ecs_instances"\n\n  name = "demo-general"\n  cluster_name = "demo"\n'
+            'module "hosts" {\n  source = "../../modules/ecs_instances"\n'
+            '  name = "demo-general"\n  cluster_name = "demo"\n'
             '  environment = "test"\n  vpc_id = "vpc-0123456789abcdef0"\n  subnet_ids = ["subnet-0123456789abcdef0"]\n'
             f'{arguments}\n}}\n\noutput "user_data" {{\n  value = module.hosts.user_data\n}}\n'
         )
@@ -316,7 +334,13 @@ class Host:
 
     def boot(self, script: str) -> subprocess.CompletedProcess[str]:
         script = re.sub(r"(?<=[ \n])/(etc|var|opt)/", rf"{self.root}/\1/", script)
-        return subprocess.run(["bash", "-c", script], env={"PATH": f"{self.bin}:/usr/bin:/bin"}, capture_output=True, text=True)
+        return subprocess.run(
+            ["bash", "-c", script],
+            env={"PATH": f"{self.bin}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     @property
     def config(self) -> list[str]:
@@ -350,7 +374,16 @@ def test_a_host_joins_its_cluster(rendered: Render, host: Host) -> None:
 
 
 def test_a_host_gets_what_its_group_says(rendered: Render, host: Host) -> None:
-    arguments = 'spot = {}\nagent = { reserved_memory = 256, instance_attributes = { disk = "nvme" }, extra = { NO_PROXY = "169.254.169.254" } }\nextra_user_data = "echo more > /etc/more"'
+    arguments = """
+  spot            = {}
+  extra_user_data = "echo more > /etc/more"
+
+  agent = {
+    reserved_memory     = 256
+    instance_attributes = { disk = "nvme" }
+    extra               = { NO_PROXY = "169.254.169.254" }
+  }
+"""
     done = host.boot(rendered("options", arguments))
     assert done.returncode == 0, done.stderr
     assert set(host.config) >= {
@@ -401,7 +434,12 @@ def host_logs_script() -> str:
 
 
 def test_a_host_sends_its_logs(host: Host) -> None:
-    for folder in ("etc/rsyslog.d", "etc/logrotate.d", "opt/aws/amazon-cloudwatch-agent/etc", "opt/aws/amazon-cloudwatch-agent/bin"):
+    for folder in (
+        "etc/rsyslog.d",
+        "etc/logrotate.d",
+        "opt/aws/amazon-cloudwatch-agent/etc",
+        "opt/aws/amazon-cloudwatch-agent/bin",
+    ):
         (host.root / folder).mkdir(parents=True)
     control = host.root / "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl"
     control.write_text(f'#!/bin/bash\necho "ctl $*" >> {host.calls}\n')
@@ -423,7 +461,9 @@ def test_a_host_without_its_logs_still_serves(host: Host) -> None:
 def shellcheck(script: str) -> None:
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed")
-    done = subprocess.run(["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True)
+    done = subprocess.run(
+        ["shellcheck", "--shell=bash", "-"], input=script, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
