@@ -485,8 +485,6 @@ def demo(
     verbose: Verbose = False,
 ) -> None:
     """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
-    import dataclasses
-
     from ecsroll.aws import Aws
     from ecsroll.commands import replace_hosts
     from ecsroll.demo import DemoClock, demo_stage
@@ -532,8 +530,8 @@ def run(words: Sequence[str], outside: Outside) -> int:
         message = _message(error)
         if not message:  # "ecsroll" alone: its help has been shown
             return UsageError.exit_code
-        command = _command(words)
-        return _failed(words, outside, UsageError(message, hint=f"ecsroll {command} --help".replace("  ", " ")))
+        hint = " ".join(["ecsroll", *filter(None, [_command(words)]), "--help"])
+        return _failed(words, outside, UsageError(message, hint=hint))
     except Exception as error:  # noqa: BLE001 - a bug has its exit code and its JSON line, too
         print("".join(traceback.format_exception(error)), file=outside.err, end="")
         hint = "please report it with the lines above; the same command goes on where this stopped"

@@ -45,7 +45,7 @@ def bad_image_then_mended() -> Told:
 
 def killed_twice() -> Told:
     stage = stage_of(GroupSet(hosts=3), services=(API, LOGS), quick=True)
-    return carry_out(stage, QUICK, deaths=(Death(7, landed=True), Death(9, landed=False)))
+    return carry_out(stage, QUICK, deaths=(Death(7, landed=True), Death(8, landed=False)))
 
 
 TALES: dict[str, Tale] = {

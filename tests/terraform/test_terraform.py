@@ -13,11 +13,11 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.terraform.inputs import BEGIN, TERRAFORM, modules, variables, with_table
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
