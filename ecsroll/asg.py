@@ -100,7 +100,8 @@ def follow(group: Group, room: Room) -> Room | None:
     floor = natural(group, room) + room.borrowed - len(room.shrinking)
     min_was = room.min_was if group.min == room.floor else group.min
     max_was = room.max_was if group.max == room.ceiling else group.max
-    ceiling = room.ceiling if group.max == room.ceiling else max(group.max + room.borrowed, floor)
+    lift = room.borrowed if room.ceiling > room.max_was else 0  # --keep-max-size: MaxSize stays theirs
+    ceiling = room.ceiling if group.max == room.ceiling else max(group.max + lift, floor)
     moved = replace(room, floor=floor, ceiling=max(ceiling, floor), min_was=min_was, max_was=max_was)
     if moved == room and group.min == room.floor and group.max == room.ceiling:
         return None

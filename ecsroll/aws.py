@@ -316,7 +316,7 @@ def _ours(error: ClientError | BotoCoreError, service: str, operation: str) -> E
     call = f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"
     code = _code(error)
     if code in _DENIED:
-        hint = f"the credentials need {call}; docs/permissions.md lists all that a roll calls"
+        hint = f"the credentials need {call}; SECURITY.md says what a roll changes, and where"
         return AwsUnavailable(f"{call} is denied to these credentials: {_sentence(error)}", hint=hint)
     if code in _EXPIRED or isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AwsUnavailable(

@@ -268,9 +268,15 @@ def _candidates(turn: Turn) -> list[Host]:
     if turn.old:
         return _canary_order(turn, free) if _tries_canary(turn) else _order(turn, free)
     room = turn.page.room
-    surplus = (room.borrowed - len(room.shrinking) - len(turn.draining)) if room else 0
+    surplus = (room.borrowed - len(room.shrinking) if room else 0) + _stuck_debt(turn) - len(turn.draining)
     spare = [host for host in turn.live if _can_be_drained(turn, host)]
     return _surplus_order(turn, spare)[: max(0, surplus)]
+
+
+def _stuck_debt(turn: Turn) -> int:
+    """Hosts above DesiredCapacity that the group can not take by itself, because every one is protected."""
+    protected = all(host.protected for host in turn.live)
+    return max(0, asg.debt(turn.group, len(turn.live))) if protected else 0
 
 
 def _can_be_drained(turn: Turn, host: Host) -> bool:
@@ -353,11 +359,21 @@ def _explain(turn: Turn) -> None:
     turn.wait("successor", turn.group.name, reason)
 
 
+def _unregistered(host: Host) -> bool:
+    """Serving the group and unknown to ECS: it carries no task, and is dismissed without a drain."""
+    return host.arn is None and host.lifecycle == "InService"
+
+
 def _await_hosts(turn: Turn) -> None:
     """Say which new hosts are waited for, and what is still missing."""
     limit = turn.policy.boot_timeout
     for host in turn.arriving:
         turn.wait("boot", host.id, why_not_ready(turn, host), limit=limit)
+    for host in turn.old:
+        if turn.expects("drain", host.id):
+            turn.wait("old", host.id, "until its drain shows", limit=limit)
+        elif not host.draining and not _can_be_drained(turn, host) and not _unregistered(host):
+            turn.wait("old", host.id, f"{why_not_ready(turn, host)}: it is drained once it can be", limit=limit)
     if len(turn.live) < turn.group.desired:
         reason = f"{turn.group.desired} wanted, {len(turn.live)} there" + last_failure(turn.group)
         turn.wait("launch", turn.group.name, reason, limit=limit)

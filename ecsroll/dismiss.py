@@ -20,22 +20,32 @@ def dismiss(turn: Turn) -> bool:
     if turn.memory.looks < 2:
         return False  # the first picture may lag behind what a life before this one did a moment ago
     room = turn.page.room
-    left = len(turn.old)
+    left, debt = len(turn.old), asg.debt(turn.group, len(turn.live))
     shrinking: list[Host] = []
     for host in leaving:
         if room is not None and host.id in room.shrinking:
             turn.actions.append(termination(turn, host, shrink=True))  # put off, or noted and never sent
-        elif room is not None and _may_shrink(turn, room, host, left, shrinking):
+        elif debt <= 0 and room is not None and _may_shrink(turn, room, host, left, shrinking):
             shrinking.append(host)
-        elif host in turn.old:
+        elif host in turn.old or debt > 0:
             turn.actions.append(termination(turn, host, shrink=False))
+            debt -= 1
         else:
             turn.actions.append(Undrain(hosts=(host,), why=f"{host.id} is not outdated, and nothing is borrowed"))
             continue
         left -= host in turn.old
     if room is not None and shrinking:
-        shrink(turn, room, shrinking)
+        _shrink_some(turn, room, shrinking)
     return False
+
+
+def _shrink_some(turn: Turn, room: Room, hosts: list[Host]) -> None:
+    """As many at once as fit on the page; the others stay drained for the next round."""
+    fit = max(0, SHRINK_AT_ONCE - len(room.shrinking))
+    for host in hosts[fit:]:
+        turn.wait("drain", host.id, f"empty; it goes after the {SHRINK_AT_ONCE} before it")
+    if hosts[:fit]:
+        shrink(turn, room, hosts[:fit])
 
 
 def _wait_for(turn: Turn, host: Host) -> bool:
@@ -54,13 +64,11 @@ def _wait_for(turn: Turn, host: Host) -> bool:
 def _may_shrink(turn: Turn, room: Room, host: Host, left: int, shrinking: list[Host]) -> bool:
     """Whether this host's termination should give one borrowed host back.
 
-    Only the last ``borrowed`` old hosts do, not while the group owes terminations (debt), and not if that would leave
+    Only the last ``borrowed`` old hosts do, and not if that would leave
     the zones more uneven than they were: then it is replaced, and a surplus host of the fullest zone goes instead.
     """
     to_give = room.borrowed - len(room.shrinking) - len(shrinking)
-    if to_give <= 0 or left > to_give or len(room.shrinking) + len(shrinking) >= SHRINK_AT_ONCE:
-        return False
-    if asg.debt(turn.group, len(turn.live)) > 0:
+    if to_give <= 0 or left > to_give:
         return False
     gone = {host.id, *room.shrinking, *(other.id for other in shrinking)}
     rest = [other for other in turn.live if other.id not in gone]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ecsroll import asg
 from ecsroll.ledger import Phase
 from ecsroll.model import Forget, Group, OpenRoll, ResumeRebalance, Unprotect
-from ecsroll.turn import Turn
+from ecsroll.turn import Turn, remaining
 
 __all__ = ["give_back", "return_protection", "return_rebalance", "return_room"]
 
@@ -25,10 +25,12 @@ def give_back(turn: Turn) -> bool:
     if not return_rebalance(turn):
         return True
     turn.forgotten = True
+    turn.memory = replace(turn.memory, calm=0)  # the next group's canary has readings of its own
+    left = remaining(turn) if turn.roll.aborting else len(turn.foreign)
     done = replace(
         turn.roll,
         finished=(*turn.roll.finished, turn.group.name),
-        replaced=turn.roll.replaced + max(0, turn.page.old - len(turn.foreign)),
+        replaced=turn.roll.replaced + max(0, turn.page.old - left),
     )
     if turn.group.name in turn.seen.ledgers:
         turn.actions.append(Forget(group=turn.group.name, why="everything was given back"))

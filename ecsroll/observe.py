@@ -67,6 +67,7 @@ class Observer:
         self._machines: dict[str, Answer] = {}
         self._tasks: dict[str, dict[str, Task]] = {}
         self._raw_protected: dict[str, datetime] = {}
+        self._stop_timeouts: dict[str, timedelta] = {}
         self._services: dict[str, Service] = {}
         self._targets: dict[str, Targets] = {}
         self._delays: dict[str, timedelta] = {}
@@ -233,6 +234,8 @@ class Observer:
         """Tasks of draining hosts; of hosts that have just begun to serve, as far as daemons have to be seen there."""
         draining = [host.arn for host in hosts.values() if host.arn and host.draining]
         self._listed &= set(draining)
+        self._protection(self._open_tasks(draining))  # it may have been given, or have run out, since the last look
+        self._stop_timeouts_on(host.arn for host in hosts.values() if host.arn and host.draining and not host.connected)
         self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
         for arn in draining:
             # Listed whole once DRAINING has been read, as no task is placed there from then on; and once more when all
@@ -297,7 +300,7 @@ class Observer:
         arns = [task for listed in self.aws.gather(calls) for task in listed]
         known = self._tasks.get(arn, {})
         self._tasks[arn] = {task: known[task] for task in known if task in arns}
-        self._protection([task for task in arns if task not in known or task in self._raw_protected])
+        self._protection([task for task in arns if task not in known])
         self._describe_tasks(sorted(set(arns)))
 
     def _describe_tasks(self, arns: Sequence[str]) -> None:
@@ -316,7 +319,18 @@ class Observer:
 
     def _task(self, said: Answer) -> Task:
         daemons = frozenset(service.name for service in self._services.values() if service.daemon)
-        return task_of(said, daemons, self._raw_protected.get(said["taskArn"]))
+        task = task_of(said, daemons, self._raw_protected.get(said["taskArn"]))
+        timeout = self._stop_timeouts.get(task.definition)
+        return task if timeout is None else replace(task, stop_timeout=timeout)
+
+    def _stop_timeouts_on(self, arns: Iterable[str]) -> None:
+        """How long containers get to stop: only hosts without an agent need it, where STOPPED is never reported."""
+        wanted = {task.definition for arn in arns for task in self._tasks.get(arn, {}).values()}
+        for definition in sorted(wanted - self._stop_timeouts.keys()):
+            answer = self._optional("ecs", "describe_task_definition", taskDefinition=definition)
+            containers = answer.get("taskDefinition", {}).get("containerDefinitions", ())
+            longest = max((said.get("stopTimeout", 30) for said in containers), default=30)
+            self._stop_timeouts[definition] = timedelta(seconds=longest)
 
     def _protection(self, arns: Sequence[str]) -> None:
         """Scale-in protection of tasks on hosts that are to go: an optional reading (facts 3.5)."""

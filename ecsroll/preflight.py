@@ -16,7 +16,7 @@ def preflight(seen: Snapshot, policy: Policy) -> tuple[Finding, ...]:
     """Everything that speaks against (or is worth saying about) rolling these groups with this policy."""
     found: list[Finding] = []
     for group in seen.groups.values():
-        for check in (_shared, _suspended, _no_room, _public):
+        for check in (_shared, _suspended, _no_room, _no_way, _public):
             found += check(group, seen, policy)
     return tuple(found)
 
@@ -59,6 +59,20 @@ def _no_room(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
             measured=f"MaxSize {group.max} leaves no room above the {group.desired} hosts, and it has to stay",
             fix="leave out --keep-max-size (it is given back), or allow --max-unavailable 1",
         )
+
+
+def _no_way(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    """Percentages that come to nothing: the surge is rounded up, what may be unavailable down."""
+    surge = group.desired if policy.strategy == "double" else policy.surge.of(group.desired, up=True)
+    if surge or policy.unavailable.of(group.desired, up=False) or not seen.of(group) or group.name in seen.ledgers:
+        return
+    yield Finding(
+        code="EC105",
+        severity="blocking",
+        subject=group.name,
+        measured=f"{policy.unavailable} of {group.desired} host(s) may be unavailable: that is none, and none is added",
+        fix="allow one host, by --max-surge 1 or --max-unavailable 1",
+    )
 
 
 def _public(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:

@@ -38,6 +38,8 @@ class Records:
     aws: Aws
     cluster: str
     own: dict[str, tuple[int, str | None]] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    """The version of each that was read last: a deleted one must not come back with a lagging reading."""
 
     @property
     def path(self) -> str:
@@ -60,6 +62,7 @@ class Records:
         read: dict[str, tuple[int, str | None]] = {
             item["Name"].removeprefix(f"{self.path}/"): (item["Version"], item["Value"]) for item in items
         }
+        self.versions.update({name: version for name, (version, _) in read.items()})
         for name, (version, text) in self.own.items():
             if read.get(name, (0, None))[0] <= version:
                 read[name] = (version, text)
@@ -91,7 +94,7 @@ class Records:
         self.own[name] = (int(answer["Version"]), text)
 
     def _delete(self, name: str) -> None:
-        known = self.own.get(name, (0, None))[0]
+        known = max(self.own.get(name, (0, None))[0], self.versions.get(name, 0))
         try:
             self.aws.call("ssm", "delete_parameter", Name=f"{self.path}/{name}")
         except AwsRefusal as no:

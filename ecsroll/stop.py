@@ -8,7 +8,7 @@ from ecsroll.dismiss import shrink, termination
 from ecsroll.giveback import return_protection, return_rebalance, return_room
 from ecsroll.ledger import Phase, Place
 from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
-from ecsroll.turn import PATIENCE, Turn, chosen, entries, last_failure, why_not_ready
+from ecsroll.turn import PATIENCE, Turn, last_failure, remaining, why_not_ready
 
 __all__ = ["HALT", "gate", "point_back", "undo_drains"]
 
@@ -70,9 +70,12 @@ def _stuck_group(turn: Turn) -> str | None:
     return None
 
 
+_OURS = (("target", "launch target"), ("room", "room"), ("return", "give-back"), ("picture", "picture"))
+
+
 def _stuck_change(turn: Turn) -> str | None:
     """A change of ours that no reading shows: something undoes it, or AWS never validates it."""
-    for kind, what in (("target", "launch target"), ("room", "room"), ("return", "give-back")):
+    for kind, what in _OURS:
         if turn.waited(kind, turn.group.name) > 5 * PATIENCE:
             return f"the {what} of {turn.group.name} was set again and again for {5 * PATIENCE} and never read back"
     return None
@@ -83,7 +86,8 @@ def _stuck_change(turn: Turn) -> str | None:
 
 def keep_room(turn: Turn) -> bool:
     """The floor stays up while the roll stops; what was to shrink the group serves again instead."""
-    for host in turn.arriving:
+    # A dud that is drained is not arriving any more; that it never came is remembered all the same.
+    for host in dict.fromkeys((*turn.arriving, *_duds(turn))):
         if turn.waited("boot", host.id):
             turn.wait("boot", host.id, why_not_ready(turn, host))
     room = turn.page.room
@@ -98,7 +102,8 @@ def keep_room(turn: Turn) -> bool:
         return not _out_of_patience(turn)
     room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
     duds = {host.id for host in _duds(turn)}
-    room = replace(room, shrinking=tuple(name for name in room.shrinking if name in duds))
+    going = tuple(name for name in room.shrinking if name in duds or turn.expects("gone", name))
+    room = replace(room, shrinking=going)
     moved = asg.follow(turn.group, room)
     if moved is not None:
         turn.actions.append(asg.bounds(moved, turn.group, "the roll stops: the floor keeps scale-in out"))
@@ -119,7 +124,13 @@ def undrain(turn: Turn) -> bool:
 def undo_drains(turn: Turn) -> bool:
     """Ending a roll begins with its open drains: those of earlier lives, by their epoch; a surplus is drained anew."""
     open_drains = tuple(host for host in turn.draining if (drain.epoch_of(host) or 0) < turn.seen.epoch)
-    if open_drains:
+    if open_drains and turn.memory.looks < 2:
+        turn.wait("look", turn.group.name, "for a second reading before a drain is undone")
+    elif open_drains:
+        room = turn.page.room
+        if room is not None:
+            kept = tuple(name for name in room.shrinking if name not in {host.id for host in open_drains})
+            turn.page = replace(turn.page, room=replace(room, shrinking=kept))
         turn.actions.append(Undrain(hosts=open_drains, why="the roll is ended: they serve again"))
         turn.wait("undo", turn.group.name, f"until {len(open_drains)} host(s) are ACTIVE again")
     return bool(open_drains)
@@ -158,9 +169,11 @@ def dismiss_duds(turn: Turn) -> bool:
     room = turn.page.room
     empty = [host for host in duds if host not in fresh and not turn.held_by(host)]
     spare = room.borrowed if room else 0
-    if room is not None and empty[:spare]:
-        noted = [host for host in empty[:spare] if host.id not in room.shrinking]
-        shrink(turn, room, noted)
+    if room is not None:
+        noted = [host for host in empty[:spare] if host.id in room.shrinking]
+        turn.actions.extend(termination(turn, host, shrink=True) for host in noted)
+        if fresh_ones := [host for host in empty[:spare] if host not in noted]:
+            shrink(turn, room, fresh_ones)
     turn.actions.extend(termination(turn, host, shrink=False) for host in empty[spare:])
     for host in duds:
         turn.wait("undo", host.id, "until it is gone: it never came to serve")
@@ -191,23 +204,17 @@ def return_the_rest(turn: Turn) -> bool:
 
 def say_why(turn: Turn) -> bool:
     stop = turn.memory.stop
-    remaining = _remaining(turn)
+    left = remaining(turn)
     turn.waits.clear()
     turn.verdict = Verdict(
         result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
         next=f"ecsroll replace --cluster {turn.seen.cluster} (goes on where this stopped)",
-        replaced=turn.roll.replaced + max(0, turn.page.old - remaining),
-        remaining=remaining,
+        replaced=turn.roll.replaced + max(0, turn.page.old - left),
+        remaining=left,
         owed=asg.owed(turn.page),
     )
     return True
-
-
-def _remaining(turn: Turn) -> int:
-    """Hosts that still do not run what the roll wants."""
-    page = replace(turn.page, pointed=entries(turn.group, turn.roll.images, turn.roll.epoch))
-    return sum(1 for host in turn.live if chosen(host, turn.group, page, turn.policy))
 
 
 def _out_of_patience(turn: Turn) -> bool:

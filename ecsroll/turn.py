@@ -31,6 +31,7 @@ __all__ = [
     "last_failure",
     "newest_launch",
     "outdated_by_group",
+    "remaining",
     "remember",
     "turn_of",
     "why_not_ready",
@@ -144,6 +145,8 @@ class Turn:
         noted: list[Action] = []
         if not self.forgotten and self.seen.ledgers.get(self.group.name) != self.page:
             noted.append(Note(ledger=self.page, why="before anything that it speaks of is changed"))
+        if not (noted or self.actions or self.waits or self.verdict):
+            self.wait("picture", self.group.name, "for the next reading to show what was changed")
         return Decision(actions=(*noted, *self.actions), waits=tuple(self.waits), verdict=self.verdict)
 
     def remembered(self) -> Memory:
@@ -170,6 +173,12 @@ def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group
     page = replace(page, pointed=entries(group, roll.images, roll.epoch))
     turn = Turn(seen, memory, policy, roll, group, page)
     return replace(page, ready=len(turn.ready), old=len(turn.old), uneven=asg.uneven(turn.live, group.zones))
+
+
+def remaining(turn: Turn) -> int:
+    """Hosts of the group that still do not run what the roll wants, wherever its target points now."""
+    page = replace(turn.page, pointed=entries(turn.group, turn.roll.images, turn.roll.epoch))
+    return sum(1 for host in turn.live if chosen(host, turn.group, page, turn.policy))
 
 
 def newest_launch(hosts: Iterable[Host]) -> datetime:

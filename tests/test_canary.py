@@ -172,7 +172,6 @@ CANARY = {
         rolling(old("i-1"), old("i-2"), new("i-3"), page=JUDGED, **CARRIED, **BOTH),
         "wait *",
         knows=memory(expected={"drain:i-1": ago(0.2)}),
-        bug="decide.py _drain: no candidate, no wait: the round is silent",
     ),
 }
 
@@ -202,7 +201,6 @@ def test_a_canary_is_noted_before_it_is_drained() -> None:
     assert not noted(decision).canary_passed
 
 
-@pytest.mark.xfail(strict=True, reason="decide.py _judge_canary: calm readings of one group count for the next")
 def test_the_canary_of_the_second_group_needs_its_own_good_readings() -> None:
     first = rolling(new("i-1"), new("i-2"), page={"room": None, "rebalance": None}, group={"desired": 2, "min": 1})
     assert decide(first, memory(calm=3), ROLL)[1].calm == 0

@@ -280,6 +280,7 @@ SLIDE = {
     "an old host serves ECS already while its launch hook still runs: it is not drained": row(
         rolling(old("i-1", lifecycle="Pending:Wait"), old("i-2"), new("i-3"), page={"ready": 1}),
         "drain i-2",
+        "wait old i-1: is Pending:Wait: it is drained once it can be",
     ),
     "two spares: two hosts may be drained": row(
         rolling(old("i-1"), old("i-2"), old("i-3"), new("i-4"), new("i-5"), wanted=3, surge=2),
@@ -348,6 +349,7 @@ SLIDE = {
     "a drain of a moment ago is not shown yet: it counts as drained": row(
         rolling(old("i-1"), old("i-2"), new("i-3")),
         "wait successor web: 2 ready, 2 needed besides the next to be drained",
+        "wait old i-1: until its drain shows",
         knows=memory(expected={"drain:i-1": ago(0.5)}),
     ),
     "a termination of a moment ago is not shown yet: the host counts as gone": row(
@@ -381,17 +383,14 @@ SLIDE = {
         rolling(old("i-1"), new("i-2"), new("i-3")),
         "wait *",
         knows=memory(expected={"drain:i-1": ago(0.5)}),
-        bug="decide.py _drain: no candidate, no wait: the round is silent",
     ),
     "an old host is still launching: say that it is waited for": row(
         rolling(old("i-1", lifecycle="Pending:Wait", unregistered=True), new("i-2"), new("i-3")),
         "wait *",
-        bug="decide.py _await_hosts leaves old hosts out: the round is silent",
     ),
     "an old host stands by: say that it is waited for": row(
         rolling(old("i-1", status="REGISTERING"), new("i-2"), new("i-3")),
         "wait *",
-        bug="decide.py _await_hosts leaves old hosts out: the round is silent",
     ),
 }
 

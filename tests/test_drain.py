@@ -365,7 +365,7 @@ DISMISS = {
         "note web",
         "size web 52..120 protected",
         *["shrink by i-*"] * 50,
-        bug="decide.py _dismiss: the 51st empty host is replaced instead of kept for the next round",
+        "wait drain i-50: empty; it goes after the 50 before it",
     ),
 }
 

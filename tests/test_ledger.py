@@ -345,7 +345,7 @@ GIVING = {
             group=FREE,
         ),
         "drain i-1",
-        bug="decide.py _candidates: a debt without room is never paid: the roll waits, halts, and waits again",
+        "wait return web: until 2 hosts are there, 3 now",
     ),
     "hosts were born protected before the roll, too: they stay so": row(
         rolling(
@@ -485,7 +485,6 @@ SURPLUS = {
     "the group owes a termination: the empty surplus host pays it": row(
         rolling(new("i-1", draining=True), new("i-2"), new("i-3"), new("i-4")),
         "replace i-1",
-        bug="decide.py _dismiss undrains it, the next round drains it again, for ever",
     ),
     "killed after the page said who shrinks: the surplus host still does": row(
         rolling(

@@ -286,7 +286,6 @@ def test_tasks_of_a_drained_host_are_followed_until_they_have_really_stopped() -
     assert told[-1] <= {"STOPPED"}
 
 
-@pytest.mark.xfail(reason="tasks known from the first look are never asked for: observe._list_host", strict=False)
 def test_protection_is_read_for_tasks_on_drained_hosts() -> None:
     stage = set_stage(GroupSet(hosts=2), services=(ServiceSet(name="worker", count=4),))
     protect_a_task(stage, 30)
@@ -300,7 +299,6 @@ def test_protection_is_read_for_tasks_on_drained_hosts() -> None:
     assert len(protected) == 1
 
 
-@pytest.mark.xfail(reason="tasks known from the first look are never asked for: observe._list_host", strict=False)
 def test_protection_that_can_not_be_read_is_a_finding() -> None:
     stage = set_stage(GroupSet(hosts=2), services=(ServiceSet(name="worker", count=4),))
     eye = observer(stage)

@@ -121,9 +121,6 @@ def test_what_we_deleted_is_gone_whatever_a_reading_says() -> None:
     assert dict(ours.read().ledgers) == {}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="records.py _delete: the version that was read is not remembered, so a lagging reading wins"
-)
 def test_what_another_life_wrote_and_this_one_deleted_is_gone_whatever_a_reading_says() -> None:
     drawer = Drawer()
     records(drawer).write_ledger(page())

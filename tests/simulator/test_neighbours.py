@@ -22,7 +22,7 @@ def endpoint() -> Iterator[str]:
 
 
 def client(service: str, url: str) -> Any:
-    return boto3.client(
+    return boto3.client(  # type: ignore[call-overload]
         service, endpoint_url=url, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
 
