@@ -26,7 +26,7 @@ from ecsroll.errors import (
 )
 from ecsroll.events import Event
 from ecsroll.images import AwsImages, choose_images, group_images
-from ecsroll.lease import Lease, Standing
+from ecsroll.lease import Lease, Standing, standing
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
 from ecsroll.policy import noted
@@ -102,6 +102,7 @@ def replace_hosts(
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
     if decision.verdict is not None and decision.verdict.result == "nothing":
+        _bury_lease(aws, cluster, policy, screen)
         return _result("replace", cluster, decision, findings, Tally(), aws)
     outdated = outdated_by_group(seen, policy)
     screen.intend(seen, policy, outdated, findings)
@@ -215,6 +216,14 @@ class _Run:
             self.begin(observer)
             ways = Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
             yield from rounds(observer, Actor(self.aws, observer), self.policy, self.aws.clock, ways)
+
+
+def _bury_lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> None:
+    """Release what a roll left that died on its last step: there is nothing else to do. Raises Held if it lives."""
+    if not standing(aws, cluster).free:
+        lease = _lease(aws, cluster, policy, screen)
+        lease.take()
+        lease.release()
 
 
 def _lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Lease:
