@@ -324,7 +324,10 @@ def _surplus_order(turn: Turn, spare: list[Host]) -> list[Host]:
 
 def _need(turn: Turn) -> int:
     """Ready hosts that have to stay."""
-    return min(asg.natural(turn.group, turn.page.room), turn.page.ready) - _unavailable(turn)
+    room = turn.page.room
+    own = min(asg.natural(turn.group, room), turn.page.ready)
+    # A canary is kept when it is empty, so nothing comes in its place: as long as there is room, only that is used.
+    return own if _tries_canary(turn) and room is not None and room.borrowed else own - _unavailable(turn)
 
 
 def _unavailable(turn: Turn) -> int:
