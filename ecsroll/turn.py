@@ -200,8 +200,8 @@ def chosen(host: Host, group: Group, page: Ledger, policy: Policy) -> bool:
     before = host.launched_at <= page.newest
     if policy.instances:
         return before and host.id in policy.instances
-    if policy.all:
-        return before
+    if policy.all and before:
+        return True
     if policy.older_than is not None:
         return host.launched_at < page.began - policy.older_than
     return asg.outdated(host, group, page.pointed)

@@ -123,5 +123,6 @@ def test_a_roll_that_is_killed_anywhere_keeps_its_promises(
     assert told.verdict is not None
     assert told.verdict.result in {"done", "nothing"}, told.verdict
     for group in sets:
-        assert set(s.images(stage, group.name)) == {stage.new_image[group.name]}
+        # A capacity provider may have taken the empty ones meanwhile, all of them even.
+        assert set(s.images(stage, group.name)) <= {stage.new_image[group.name]}
     event(f"{len(told.deaths)} deaths")
