@@ -45,9 +45,8 @@ def decide(seen: Snapshot, memory: Memory, policy: Policy) -> tuple[Decision, Me
     if turn is None:
         return _close(seen, seen.roll, policy), memory
     turn.memory = replace(memory, stop=memory.stop or gate(turn))
-    for step in HALT if turn.memory.stop else _ABORT if seen.roll.aborting else _ROLL:
-        if step(turn):
-            break
+    steps = HALT if turn.memory.stop else _ABORT if seen.roll.aborting else _ROLL
+    any(step(turn) for step in steps)  # in their order, until one ends the round
     return turn.decision(), turn.remembered()
 
 
@@ -108,7 +107,7 @@ def _point(turn: Turn) -> bool:
     found = []
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
-        if entry.phase is Phase.ASKING and asg.arrived(launches, entry):
+        if entry.phase is Phase.ASKING and launches is not None and asg.arrived(launches, entry):
             found.append(replace(entry, phase=Phase.HELD, version=_version(launches, entry)))
         else:
             found.append(entry)
@@ -126,9 +125,7 @@ def _point(turn: Turn) -> bool:
     return bool(asking)
 
 
-def _version(launches: Launches | None, entry: Pointed) -> str | None:
-    if launches is None:
-        return entry.version
+def _version(launches: Launches, entry: Pointed) -> str | None:
     return launches.name if entry.place is Place.CONFIGURATION else launches.version
 
 

@@ -38,6 +38,16 @@ ABORT = {
         "undrain i-1",
         "wait undo web: until 1 host(s) are ACTIVE again",
     ),
+    "the first look of a life undoes no drain: it may lag behind": row(
+        rolling(old("i-1", draining=True), old("i-2"), new("i-3"), **ENDING),
+        "wait look web: for a second reading before a drain is undone",
+        knows=memory(looks=0),
+    ),
+    "a drain of a roll that had borrowed nothing is undone, too": row(
+        rolling(old("i-1", draining=True), old("i-2"), page={"room": None}, **ENDING),
+        "undrain i-1",
+        "wait undo web: until 1 host(s) are ACTIVE again",
+    ),
     "a surplus that is drained to end the roll stays drained: the target goes back": row(
         rolling(old("i-1", draining=True, drain_mark=marked(epoch=2)), old("i-2"), new("i-3"), **ENDING),
         "note web",

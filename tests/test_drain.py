@@ -369,6 +369,27 @@ DISMISS = {
     ),
 }
 
+FULL_PAGE = {
+    "the page has no place for one more: it stays drained until those before it are gone": row(
+        rolling(
+            *(old(f"i-{n}", draining=True) for n in range(51)),
+            *(new(f"i-{n}") for n in range(60, 111)),
+            wanted=51,
+            surge=51,
+            group={"max": 120, "min": 52},
+            page={"room": room(51, 51, ceiling=120, floor=52, shrinking=tuple(f"i-{n}" for n in range(50)))},
+        ),
+        *["shrink by i-*"] * 50,
+        "wait drain i-50: empty; it goes after the 50 before it",
+    ),
+}
+
+
+@pytest.mark.parametrize("row", table(FULL_PAGE))
+def test_a_full_page(row: Row) -> None:
+    assert outcome(row) == row.told
+
+
 BURIAL = {
     "a host of ours is Terminating: ECS is told": row(
         rolling(old("i-1", draining=True, lifecycle="Terminating"), old("i-2"), new("i-3"), new("i-4", booting=True)),

@@ -8,7 +8,7 @@ import pytest
 from ecsroll.decide import decide
 from ecsroll.ledger import JUST_NOW
 from ecsroll.model import Decision, Drain, Host, Memory, Policy, Snapshot, Stop, Verdict
-from ecsroll.turn import chosen, outdated_by_group
+from ecsroll.turn import Turn, chosen, outdated_by_group
 from tests.builders import (
     BEGAN,
     NEWEST,
@@ -28,6 +28,7 @@ from tests.builders import (
     page,
     roll,
     rolling,
+    say,
     seen,
     task,
 )
@@ -75,15 +76,27 @@ from tests.builders import (
             id="--older-than 7d: counted from when the roll began, and exactly that is not older",
         ),
         pytest.param(
-            old("i-1", launched_at=JUST_NOW),
+            new("i-1", launched_at=JUST_NOW, image=None),
             replace(ROLL, all=True),
             False,
-            id="--all: not one that EC2 does not know yet",
+            id="--all: not a new one that EC2 does not know yet",
+        ),
+        pytest.param(
+            old("i-1", launched_at=JUST_NOW),
+            replace(ROLL, all=True),
+            True,
+            id="--all: one that was launched meanwhile and is outdated",
         ),
     ],
 )
 def test_chosen(one: Host, policy: Policy, *, expected: bool) -> None:
     assert chosen(one, group(1), page(), policy) is expected
+
+
+def test_a_round_that_finds_nothing_to_do_says_that_it_waits_for_the_next_reading() -> None:
+    snapshot = rolling(new("i-1"), new("i-2"))
+    turn = Turn(snapshot, memory(), ROLL, roll(), snapshot.groups[WEB], snapshot.ledgers[WEB])
+    assert say(turn.decision()) == ["wait picture web: for the next reading to show what was changed"]
 
 
 # What outlives the round
