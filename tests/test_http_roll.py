@@ -6,33 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pytest
 
-from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
+from ecsroll.model import Policy
+from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
+from tests.rolls import stage_of
+from tests.watch import Watch
 
 pytest.importorskip("moto")
 
 from ecsroll.simulator.http import serve
-
-
-@dataclass
-class Floor:
-    """Watches, in the simulated AWS itself, what no roll may do."""
-
-    stage: Stage
-
-    def __post_init__(self) -> None:
-        self.killed: list[str] = []
-        self.under: list[str] = []
-        self.stage.sim.door.before.append(lambda _: self.look())
-
-    def look(self) -> None:
-        """Called with every call that comes in."""
-        for task in self.stage.sim.tasks.all.values():
-            if task.stop_code == "TerminationNotice" and not task.daemon:
-                self.killed.append(task.arn)
 
 
 @contextmanager
@@ -61,7 +45,7 @@ def ecsroll(environment: dict[str, str], *words: str, timeout: float = 240) -> s
 
 
 def six_hosts() -> Stage:
-    return set_stage(
+    return stage_of(
         GroupSet(hosts=6, spare=2, zones=3),
         services=(
             ServiceSet(name="api", count=6, balanced=True, deregistration_delay=20),
@@ -85,7 +69,7 @@ def bounds(stage: Stage) -> tuple[object, ...]:
 
 def test_six_hosts_behind_a_load_balancer_are_rolled_over_http() -> None:
     stage = six_hosts()
-    before = bounds(stage)
+    before, watch = bounds(stage), Watch(stage, Policy())
     with endpoint(stage) as environment:
         ran = ecsroll(environment, "replace", "--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s")
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -94,5 +78,8 @@ def test_six_hosts_behind_a_load_balancer_are_rolled_over_http() -> None:
     assert (lines[-1]["result"], lines[-1]["hosts"]) == ("done", {"replaced": 6, "remaining": 0})
     assert lines[-1]["figures"]["lowest_capacity"] == 1.0
     assert bounds(stage) == before
+    # From the simulated AWS's own records: no task killed, no service under its floor, nothing but the group touched.
+    watch.look()
+    assert not watch.breaches, "\n".join(watch.breaches)
     images = {member.instance.image_id for member in stage.sim.scaling.groups["web"].members.values()}
     assert stage.new_image["web"] in images
