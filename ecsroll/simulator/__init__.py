@@ -13,6 +13,11 @@ happening              facts                                                  to
 ``hook_waits``         ``group``, ``instance``, ``hook``, ``token``           scaling: a lifecycle action waits
 ``group_resized``      ``group``, ``desired``, ``cause``                      scaling: DesiredCapacity changed
 =====================  =====================================================  ================================
+
+Told besides, for transcripts and watchers: ``instance_launching``, ``instance_in_service``, ``host_terminating``,
+``instance_left_group``, ``launch_failed``, ``instance_warmed`` (scaling); ``container_instance_registered``,
+``container_instance_status``, ``container_instance_left``, ``task_running``, ``task_stopped``, ``service_event``,
+``deployment`` (containers).
 """
 
 from datetime import datetime
