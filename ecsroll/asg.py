@@ -5,7 +5,7 @@ set: AWS lifts it to MinSize (aws-facts 5.1). So a late or repeated call harms n
 never overwritten. The floor, not protection, keeps scale-in out and lets scale-out in.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ __all__ = [
     "entry_for",
     "entry_of",
     "follow",
+    "from_fullest",
     "in_doubt",
     "in_zone",
     "landed",
@@ -158,6 +159,25 @@ def uneven(hosts: Iterable[Host], zones: Sequence[str]) -> int:
 def in_zone(hosts: Iterable[Host]) -> Counter[str]:
     """How many of the hosts are in each zone."""
     return Counter(host.zone for host in hosts)
+
+
+def from_fullest(hosts: Sequence[Host], live: Iterable[Host]) -> list[Host]:
+    """The hosts in the order in which they can leave one after another, always from the zone that is fullest then.
+
+    Within a zone their own order stays. Several leave in one round, so each has to count before the next is chosen.
+    """
+    filled = in_zone(live)
+    waiting: dict[str, deque[Host]] = {}
+    for host in hosts:
+        waiting.setdefault(host.zone, deque()).append(host)
+    order: list[Host] = []
+    while waiting:
+        zone = max(waiting, key=lambda name: filled[name])
+        order.append(waiting[zone].popleft())
+        filled[zone] -= 1
+        if not waiting[zone]:
+            del waiting[zone]
+    return order
 
 
 def zone_order(hosts: Iterable[Host], old: Iterable[Host], live: Iterable[Host]) -> list[tuple[tuple[int, int], Host]]:

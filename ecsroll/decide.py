@@ -307,16 +307,10 @@ def _order(turn: Turn, free: list[Host]) -> list[Host]:
 
 def _surplus_order(turn: Turn, spare: list[Host]) -> list[Host]:
     """What the group does not launch any more, then the fullest zone, then the emptiest host (DESIGN 5)."""
-    filled = asg.in_zone(turn.live)
-    return sorted(
-        spare,
-        key=lambda host: (
-            not asg.strange(host, turn.group),
-            -filled[host.zone],
-            host.tasks,
-            host.id,
-        ),
-    )
+    spare = sorted(spare, key=lambda host: (host.tasks, host.id))
+    strange = asg.from_fullest([host for host in spare if asg.strange(host, turn.group)], turn.live)
+    staying = [host for host in turn.live if host not in strange]
+    return strange + asg.from_fullest([host for host in spare if host not in strange], staying)
 
 
 def _need(turn: Turn) -> int:

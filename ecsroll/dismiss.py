@@ -22,7 +22,8 @@ def dismiss(turn: Turn) -> bool:
     room = turn.page.room
     left, debt = len(turn.old), asg.debt(turn.group, len(turn.live))
     shrinking: list[Host] = []
-    for host in leaving:
+    # From the fullest zone at each step: those that make the group smaller have to leave its zones even.
+    for host in asg.from_fullest(leaving, turn.live):
         if room is not None and host.id in room.shrinking:
             turn.actions.append(termination(turn, host, shrink=True))  # put off, or noted and never sent
         elif debt <= 0 and room is not None and _may_shrink(turn, room, host, left, shrinking):
@@ -64,15 +65,17 @@ def _wait_for(turn: Turn, host: Host) -> bool:
 def _may_shrink(turn: Turn, room: Room, host: Host, left: int, shrinking: list[Host]) -> bool:
     """Whether this host's termination should give one borrowed host back.
 
-    Only the last ``borrowed`` old hosts do, and not if that would leave
-    the zones more uneven than they were: then it is replaced, and a surplus host of the fullest zone goes instead.
+    Only the last ``borrowed`` old hosts do, and not if that would leave the zones more uneven than they were: then it is
+    replaced, and a surplus host of the fullest zone goes instead. What counts is how the zones stand once all of them
+    have gone: AZRebalance is suspended until then.
     """
     to_give = room.borrowed - len(room.shrinking) - len(shrinking)
     if to_give <= 0 or left > to_give:
         return False
     gone = {host.id, *room.shrinking, *(other.id for other in shrinking)}
-    rest = [other for other in turn.live if other.id not in gone]
-    even = asg.uneven(rest, turn.group.zones) <= max(1, turn.page.uneven)
+    now = [other for other in turn.live if other.id not in gone]
+    at_last = [other for other in now if other not in turn.old]
+    even = min(asg.uneven(hosts, turn.group.zones) for hosts in (now, at_last)) <= max(1, turn.page.uneven)
     return even or host not in turn.old
 
 
