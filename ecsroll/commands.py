@@ -25,7 +25,8 @@ from ecsroll.errors import (
     Refused,
 )
 from ecsroll.events import Event
-from ecsroll.images import AwsImages, choose_images, group_images
+from ecsroll.image_rules import ImageRules
+from ecsroll.images import AwsImages, choose_images, group_images, rules_of
 from ecsroll.lease import Lease, Standing, standing
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
@@ -98,7 +99,7 @@ def replace_hosts(
     seen = observer.look()
     _check_instances(seen, policy)
     _check_same(seen, policy)
-    policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
+    policy = replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, aws))
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
     if decision.verdict is not None and decision.verdict.result == "nothing":
@@ -119,6 +120,10 @@ def replace_hosts(
         stopping=stopping or nullcontext(lambda: None),
     )
     return run.go(observer, findings)
+
+
+def _images(seen: Snapshot, policy: Policy, aws: Aws) -> dict[str, str]:
+    return choose_images(policy.ami, seen, aws, rules_of(policy, aws.clock.now()))
 
 
 def abort(
@@ -401,16 +406,20 @@ def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict
 # check-ami -------------------------------------------------------------------------------------------------------
 
 
-def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool) -> Result:
-    """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them."""
+def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Policy | None = None) -> Result:
+    """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them.
+
+    The newest is the newest that the policy's image rules let be launched: what ``replace`` would go to.
+    """
     everywhere = not clusters
     names = list(clusters) or _all_clusters(aws)
+    rules = rules_of(policy or Policy(), aws.clock.now())
     catalogue = ami.Catalogue(AwsImages(aws))
     rows: list[dict[str, Any]] = []
     passed: list[str] = []
     for name in names:
         try:
-            rows += _check_cluster(aws, name, catalogue)
+            rows += _check_cluster(aws, name, catalogue, rules)
         except NotFound as error:
             if not everywhere:
                 raise
@@ -435,10 +444,10 @@ def _all_clusters(aws: Aws) -> list[str]:
     return sorted(arn.rpartition("/")[2] for arn in aws.pages("ecs", "list_clusters", "clusterArns"))
 
 
-def _check_cluster(aws: Aws, cluster: str, catalogue: ami.Catalogue) -> list[dict[str, Any]]:
+def _check_cluster(aws: Aws, cluster: str, catalogue: ami.Catalogue, rules: ImageRules) -> list[dict[str, Any]]:
     seen = Observer(aws, cluster, tasks=False).look()
     groups = group_images(seen)
-    rows = ami.check(groups, catalogue.known(groups))
+    rows = ami.check(groups, catalogue.known(groups, rules=rules))
     return [_plain_row(cluster, row) for row in rows]
 
 
@@ -464,9 +473,10 @@ def _plain_row(cluster: str, row: ami.Row) -> dict[str, Any]:
         "reason": row.reason,
         "running": running,
         "newest": {"image": newest.image_id, "version": newest.version, "agent": newest.agent} if newest else None,
+        "held_back": row.held_back,
         "launches_newest": any(used.launches and newest and used.image_id == newest.image_id for used in row.images),
         "outdated": row.outdated,
-        "hosts_behind": sum(used.hosts for used in row.images if newest and used.image_id != newest.image_id),
+        "hosts_behind": sum(used.hosts for used in row.images if used.change),
     }
 
 

@@ -295,6 +295,8 @@ class Policy:
 
     groups: tuple[str, ...] = ()
     ami: str = "recommended"
+    min_ami_age: timedelta = timedelta()
+    denied_images: tuple[str, ...] = ()
     surge: Amount = Amount(1)
     unavailable: Amount = Amount(0)
     strategy: Literal["rolling", "double"] = "rolling"
