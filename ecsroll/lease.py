@@ -7,8 +7,8 @@ whoever created a higher one wins, and the other stops at its next look.
 
 Time is only ever measured on one's own steady clock: the holder acts while its last confirmed renewal is younger than
 the TTL less the longest call, a contender takes over after it has seen one version unchanged for longer than the TTL.
-A lease that ran out is not renewed, even if nobody seems to have taken it: a contender may have judged it dead and be on
-its way to create the next, and sees no renewal any more.
+A lease that ran out is not renewed, even if nobody seems to have taken it: a contender may have judged it dead, be on
+its way to create the next, and see no renewal any more.
 """
 
 import json
