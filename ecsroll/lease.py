@@ -144,6 +144,8 @@ class Lease:
 
     def _renew(self) -> None:
         """Look first: one that was paused through a takeover must not even touch its old parameter."""
+        # As long as there is time: AWS's trouble is then what is reported, not that the lease ran out over it.
+        self.aws.patience = self.ttl - self.longest_call - self._age() - self.aws.longest_wait
         now = standing(self.aws, self.cluster)
         if now.epoch != self.epoch or now.nonce != self.nonce:
             raise _held(now)
