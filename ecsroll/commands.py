@@ -28,6 +28,7 @@ from ecsroll.events import Event
 from ecsroll.image_rules import ImageRules
 from ecsroll.images import AwsImages, choose_images, group_images, rules_of
 from ecsroll.lease import Lease, Standing, standing
+from ecsroll.ledger import Roll
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
 from ecsroll.policy import noted
@@ -98,7 +99,7 @@ def replace_hosts(
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
     _check_instances(seen, policy)
-    _check_same(seen, policy)
+    _check_same(cluster, seen.roll, policy)
     policy = replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, aws))
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
@@ -118,6 +119,7 @@ def replace_hosts(
         policy=policy,
         screen=screen,
         stopping=stopping or nullcontext(lambda: None),
+        begin=lambda there: _check_same(cluster, there.records.read().roll, policy),
     )
     return run.go(observer, findings)
 
@@ -138,8 +140,7 @@ def abort(
     observer = Observer(aws, cluster)
     seen = observer.look()
     if seen.roll is None:
-        reason = "no roll is under way, nothing is owed"
-        return Result(command="abort", result="nothing", exit_code=EXIT_OK, cluster=cluster, reason=reason)
+        return _nothing_to_end(cluster)
     roll = seen.roll
     if not confirm(f"End roll {roll.epoch} of {cluster} and give back what it borrowed?"):
         raise Refused("nothing was changed: ending the roll was declined", hint="run it again and say yes, or --yes")
@@ -150,25 +151,42 @@ def abort(
         policy=replace(policy, groups=roll.groups, images=roll.images),
         screen=screen,
         stopping=stopping or nullcontext(lambda: None),
-        begin=lambda there: there.records.write_roll(replace(roll, aborting=True)),
+        begin=lambda there: _end(there, roll.epoch),
     )
     return run.go(observer)
 
 
-def _check_same(seen: Snapshot, policy: Policy) -> None:
+def _end(there: Observer, epoch: int) -> Result | None:
+    """Note that the roll is being ended: as it reads now, since it may have gone on while the lease was waited for."""
+    roll = there.records.read().roll
+    if roll is None:
+        return _nothing_to_end(there.cluster)
+    if roll.epoch != epoch:
+        hint = f"ecsroll status --cluster {there.cluster} shows it; ecsroll abort ends it"
+        raise Refused(f"roll {epoch} has ended meanwhile, and roll {roll.epoch} was begun", hint=hint)
+    there.records.write_roll(replace(roll, aborting=True))
+    return None
+
+
+def _nothing_to_end(cluster: str) -> Result:
+    reason = "no roll is under way, nothing is owed"
+    return Result(command="abort", result="nothing", exit_code=EXIT_OK, cluster=cluster, reason=reason)
+
+
+def _check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
     """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
-    if seen.roll is None:
+    if roll is None:
         return
-    if seen.roll.aborting:
-        hint = f"ecsroll abort --cluster {seen.cluster} finishes that; then replace again"
-        raise Refused(f"roll {seen.roll.epoch} is being ended", hint=hint)
-    was, now = seen.roll.policy, noted(policy)
+    if roll.aborting:
+        hint = f"ecsroll abort --cluster {cluster} finishes that; then replace again"
+        raise Refused(f"roll {roll.epoch} is being ended", hint=hint)
+    was, now = roll.policy, noted(policy)
     if was != now:
         words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
         changed = ", ".join(sorted(option for option in {*was, *now} if was.get(option) != now.get(option)))
         raise Refused(
-            f"roll {seen.roll.epoch} is not finished, and was begun with another {changed}",
-            hint=f"go on as begun (ecsroll replace --cluster {seen.cluster} {words}), or end it first (ecsroll abort)",
+            f"roll {roll.epoch} is not finished, and was begun with another {changed}",
+            hint=f"go on as begun (ecsroll replace --cluster {cluster} {words}), or end it first (ecsroll abort)",
         )
 
 
@@ -192,17 +210,21 @@ class _Run:
     policy: Policy
     screen: Screen
     stopping: Stopping
-    begin: Callable[[Observer], None] = lambda _: None
-    """Done first under the lease."""
+    begin: Callable[[Observer], Result | None]
+    """Done first under the lease, for which it may have waited while the cluster changed. A result ends the command."""
 
     def go(self, observer: Observer, findings: tuple[Finding, ...] = ()) -> Result:
         """Hold the cluster and roll until the verdict. What goes wrong becomes a result, with what is owed."""
         story = _Story(self.screen, self.aws)
         decision = Decision()
         try:
-            for step in self._rounds(observer):
-                story.tell(step)
-                decision = step.decision
+            with self._holding(observer) as ways:
+                over = self.begin(observer)
+                if over is not None:
+                    return over
+                for step in rounds(observer, Actor(self.aws, observer), self.policy, self.aws.clock, ways):
+                    story.tell(step)
+                    decision = step.decision
         except EcsrollError as error:
             result = _cut_off(of_error(error, command=self.command, cluster=self.cluster), story, self.policy)
         except KeyboardInterrupt:
@@ -213,14 +235,14 @@ class _Run:
             result = _result(self.command, self.cluster, decision, (), story.tally, self.aws)
         return replace(result, findings=tuple(dict.fromkeys((*findings, *observer.findings.values()))))
 
-    def _rounds(self, observer: Observer) -> Iterator[Round]:
+    @contextmanager
+    def _holding(self, observer: Observer) -> Iterator[Ways]:
+        """Hold the cluster, and listen to signals."""
         lease = _lease(self.aws, self.cluster, self.policy, self.screen)
         lease.take()
         observer.epoch, self.aws.guard = lease.epoch, lease.keep
         with self.stopping as asked, _released(lease):
-            self.begin(observer)
-            ways = Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
-            yield from rounds(observer, Actor(self.aws, observer), self.policy, self.aws.clock, ways)
+            yield Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
 
 
 def _bury_lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> None:

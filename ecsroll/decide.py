@@ -100,6 +100,13 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
 # Steps of a roll, in their order; a step that returns True ends the round ------------------------------------------
 
 
+def _is_outrun(turn: Turn) -> bool:
+    """Nothing is decided on a picture that is older than our own last change (aws-facts 6.6: readings lag)."""
+    for host in turn.outrun:
+        turn.wait("picture", turn.group.name, f"for a reading that is not older than what was done to {host.id}")
+    return bool(turn.outrun)
+
+
 def _point(turn: Turn) -> bool:
     """Make the group launch the target image, before anything else: every host from now on must be a new one."""
     if not turn.page.pointed and turn.group.launches:
@@ -122,7 +129,7 @@ def _point(turn: Turn) -> bool:
         turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image}")
     if not asking and turn.page.pointed_at is None:
         turn.page = replace(turn.page, pointed_at=newest_launch(turn.live))
-    return bool(asking)
+    return bool(asking) or turn.target_in_doubt
 
 
 def _version(launches: Launches, entry: Pointed) -> str | None:
@@ -145,6 +152,9 @@ def _make_room(turn: Turn) -> bool:
     if not asg.landed(turn.group, room):
         turn.actions.append(asg.bounds(room, turn.group, _why_room(room, turn.group)))
         turn.wait("room", turn.group.name, f"until MinSize reads {room.floor}")
+        return True
+    if turn.bounds_in_doubt(room):
+        turn.wait("room", turn.group.name, f"until MinSize reads {room.floor} again: the reading may be an older one")
         return True
     room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
     moved = asg.follow(turn.group, room)
@@ -373,8 +383,18 @@ def _await_hosts(turn: Turn) -> None:
         turn.wait("launch", turn.group.name, reason, limit=limit)
 
 
-_ABORT: tuple[Callable[[Turn], bool], ...] = (undo_drains, point_back, _make_room, _bury, dismiss, _drain, give_back)
+_ABORT: tuple[Callable[[Turn], bool], ...] = (
+    _is_outrun,
+    undo_drains,
+    point_back,
+    _make_room,
+    _bury,
+    dismiss,
+    _drain,
+    give_back,
+)
 _ROLL: tuple[Callable[[Turn], bool], ...] = (
+    _is_outrun,
     _point,
     _make_room,
     _bury,

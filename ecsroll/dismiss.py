@@ -1,11 +1,12 @@
 """How a host leaves: seen empty, terminated; the last ones make the group smaller again. Pure."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ecsroll import asg, drain
 from ecsroll.ledger import Phase, Room
 from ecsroll.model import Host, Terminate, Undrain
-from ecsroll.turn import Turn
+from ecsroll.turn import LAG, Turn
 
 __all__ = ["dismiss", "shrink", "termination"]
 
@@ -54,6 +55,10 @@ def _wait_for(turn: Turn, host: Host) -> bool:
     held = turn.held_by(host)
     if held:
         turn.wait("drain", host.id, drain.sentence(held), limit=turn.policy.drain_timeout)
+        return True
+    since = drain.marked_at(host)
+    if since is not None and timedelta() <= turn.seen.at - since < LAG:
+        turn.wait("drain", host.id, "empty; its tasks are read once more, as a reading may be older than the drain")
         return True
     if host.id in turn.page.canaries and not turn.page.canary_passed:
         names = ", ".join(sorted(drain.services_on(host, turn.seen)))

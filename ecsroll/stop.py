@@ -35,10 +35,15 @@ def _wrong_launch(turn: Turn) -> str | None:
 
 
 def _moved_target(turn: Turn) -> str | None:
+    """One reading may be older than our own change, and is no proof (aws-facts 6.6)."""
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
         moved = entry.phase is Phase.HELD and entry.place is not Place.PUBLIC
         if moved and not asg.arrived(launches, entry):
+            if turn.waited("target", turn.group.name) < PATIENCE:
+                turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image} again")
+                turn.target_in_doubt = True
+                return None
             now = launches.image if launches else "something else"
             return f"{turn.group.name} was made to launch {now} by somebody else; this roll had set {entry.image}"
     return None
@@ -104,7 +109,7 @@ def keep_room(turn: Turn) -> bool:
     duds = {host.id for host in _duds(turn)}
     going = tuple(name for name in room.shrinking if name in duds or turn.expects("gone", name))
     room = replace(room, shrinking=going)
-    moved = asg.follow(turn.group, room)
+    moved = None if turn.bounds_in_doubt(room) else asg.follow(turn.group, room)
     if moved is not None:
         turn.actions.append(asg.bounds(moved, turn.group, "the roll stops: the floor keeps scale-in out"))
     turn.page = replace(turn.page, room=moved or room)
@@ -141,7 +146,9 @@ def point_back(turn: Turn) -> bool:
     back = []
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
-        there = launches is not None and launches.image == entry.image_was
+        # Until it was put back once, a reading of what was there before may be an older one.
+        back_again = entry.phase is Phase.RETURNING
+        there = back_again and launches is not None and launches.image == entry.image_was
         theirs = entry.phase is Phase.HELD and not asg.arrived(launches, entry)
         if entry.changes and not there and not theirs:
             back.append(replace(entry, phase=Phase.RETURNING))

@@ -45,6 +45,9 @@ LATE: Facts = {"launched_at": ago(2)}
 FAILED = Activity(status="Failed", cause="", message="no capacity", at=ago(1))
 CARRYING: Facts = {"tasks": [task("t1", "i-1")], "services": [service()]}
 
+DOUBTED = {"target:web": ago(1)}
+"""For a minute the target has read as something else than what it was set to."""
+
 GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a host came up with the old image after the target was set: never one more outdated host": (
         rolling(old("i-1"), old("i-2"), old("i-3", **LATE)),
@@ -73,18 +76,23 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     ),
     "the target is not set yet: nothing came up wrong": (
         rolling(old("i-1"), old("i-2", **LATE), new("i-3"), page={"pointed_at": None}, group={"launches": ()}),
-        memory(),
+        memory(waiting=DOUBTED),
         "*was made to launch something else*",
     ),
     "somebody made the group launch another image": (
         rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches("ami-hot", "3"),)}),
-        memory(),
+        memory(waiting=DOUBTED),
         "web was made to launch ami-hot by somebody else; this roll had set ami-new",
     ),
     "somebody gave the group another template": (
         rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches("ami-hot", "3", name="lt-9"),)}),
-        memory(),
+        memory(waiting=DOUBTED),
         "web was made to launch something else by somebody else; *",
+    ),
+    "the target reads as it was before: the reading may be an older one": (
+        rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches(OLD, "1"),)}),
+        memory(),
+        "",
     ),
     "AWS's parameter has moved on: nobody else did that": (
         rolling(
@@ -253,7 +261,7 @@ HALTING = {
         "halted: it had to",
         knows=STOP,
     ),
-    "the target was asked for and never came: nothing is there to go back": row(
+    "the target was asked for and does not show: it is put back all the same, a reading may be older": row(
         rolling(
             old("i-1"),
             old("i-2"),
@@ -261,7 +269,8 @@ HALTING = {
             group={**FREE, **BACK},
         ),
         "note web",
-        "halted: it had to",
+        "point lt-1 back to ami-old",
+        "wait undo web: until it launches ami-old again",
         knows=STOP,
     ),
     "the group's template is gone: what was asked for is taken back all the same": row(

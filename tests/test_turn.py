@@ -180,9 +180,22 @@ def test_expectations(one: Host, key: str, minutes: float, *, expected: bool) ->
     assert (knows.expected == {key: ago(minutes)}) is expected
 
 
+SHOWN = {
+    "a drain that was shown is remembered a while": (old("i-1", draining=True), "drain", "drained"),
+    "a termination that was shown is, too": (old("i-1", lifecycle="Terminating"), "gone", "went"),
+}
+
+
+@pytest.mark.parametrize(("one", "key", "kept"), SHOWN.values(), ids=SHOWN)
+def test_what_a_reading_has_shown_the_next_may_not_show(one: Host, key: str, kept: str) -> None:
+    picture = rolling(one, old("i-2"), new("i-3", booting=True))
+    assert f"{kept}:i-1" in after(picture, memory(expected={f"{key}:i-1": ago(0.5)})).expected
+    assert f"{kept}:i-1" not in after(picture, memory(expected={f"{kept}:i-1": ago(0.5)})).expected
+
+
 def test_a_drain_and_a_termination_are_to_be_seen_before_they_are_made_again() -> None:
     knows = after(rolling(old("i-1", draining=True), old("i-2"), new("i-3"), new("i-4"), surge=2))
-    assert knows.expected == {"gone:i-1": NOW, "drain:i-2": NOW}
+    assert knows.expected == {"gone:i-1": NOW, "drain:i-2": NOW, "size:web": NOW}
 
 
 def test_a_wait_keeps_its_beginning_and_says_its_end() -> None:
