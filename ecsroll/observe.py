@@ -91,7 +91,7 @@ class Observer:
             self._take_survey(self.first)
         self.looks += 1
         written = self.records.read()
-        raw = self._read_groups()
+        raw = self._read_groups(written)
         members = {
             entry["InstanceId"]: (group["AutoScalingGroupName"], entry)
             for group in raw
@@ -127,15 +127,17 @@ class Observer:
 
     # groups
 
-    def _read_groups(self) -> list[dict[str, Any]]:
+    def _read_groups(self, written: Written) -> list[dict[str, Any]]:
+        """The groups that are there. One that is being deleted is gone: AWS takes its hosts, whatever runs on them."""
         found: list[dict[str, Any]] = []
         for names in chunks(self.groups, 50):
             found += self.aws.pages(
                 "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=list(names)
             )
+        found = [group for group in found if not group.get("Status")]
         missing = set(self.groups) - {group["AutoScalingGroupName"] for group in found}
-        if missing:
-            raise NotFound(f"the group {', '.join(sorted(missing))} is gone", hint="ecsroll status shows what is owed")
+        if missing and written.roll is None:
+            raise NotFound(f"the group {', '.join(sorted(missing))} is gone", hint="nothing was changed; run it again")
         return found
 
     # container instances
@@ -158,6 +160,8 @@ class Observer:
         self._containers = {arn: said for arn, said in self._containers.items() if arn not in gone}
 
     def _list_containers(self, **params: Any) -> list[str]:
+        if self.first is not None and self.first.gone:
+            return []
         arns: list[str] = self.aws.pages(
             "ecs", "list_container_instances", "containerInstanceArns", cluster=self.cluster, **params
         )
@@ -428,10 +432,18 @@ class Observer:
             provider=self.first.providers.get(said["AutoScalingGroupARN"]),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)
+        if page is not None and (self.looks % EVERY == 1 or any(_taken(hosts[name]) for name in group.hosts)):
+            group = replace(group, refresh=self._refresh(name))
         doubt = asg.in_doubt(group, page.room if page else None, live)
         if len(live) >= group.desired and not doubt:
             return group
         return self._with_activities(group, page.newest if page else JUST_NOW)
+
+    def _refresh(self, name: str) -> str:
+        """The id of the instance refresh that is under way, or nothing: one at a time, the newest comes first."""
+        answer = self._optional("autoscaling", "describe_instance_refreshes", AutoScalingGroupName=name, MaxRecords=1)
+        newest: Answer = next(iter(answer.get("InstanceRefreshes", ())), {})
+        return str(newest["InstanceRefreshId"]) if newest.get("Status") in _REFRESHING else ""
 
     def _with_activities(self, group: Group, since: datetime) -> Group:
         answer = self.aws.call(
@@ -450,6 +462,14 @@ class Observer:
             state = self._machines.get(instance, {}).get("State", {}).get("Name", "terminated")
             if state in {"shutting-down", "terminated"}:
                 yield host_of("", {"InstanceId": instance}, self._machines.get(instance), said)
+
+
+_REFRESHING = {"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"}
+
+
+def _taken(host: Host) -> bool:
+    """Whether the group takes the host away, and it was not we who had it do so."""
+    return host.leaving and host.drain_mark is None
 
 
 def _only_missing(failure: Answer, what: str) -> None:

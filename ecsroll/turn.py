@@ -26,6 +26,7 @@ __all__ = [
     "PATIENCE",
     "Turn",
     "chosen",
+    "count_losses",
     "entries",
     "first_page",
     "last_failure",
@@ -230,6 +231,22 @@ def remember(seen: Snapshot, memory: Memory, policy: Policy) -> Memory:
     )
 
 
+def count_losses(turn: Turn, before: Memory) -> Memory:
+    """The memory with the new hosts that went again by themselves since an old one last left.
+
+    ``before``: the memory of the last round. A host that dies reads badly first, so it is among the shaky ones there.
+    """
+    left = len(turn.old)
+    moved_on = before.left is None or left < before.left
+    gone = [name for name in before.shaky if f"gone:{name}" not in before.expected and _has_left(turn.seen, name)]
+    return replace(turn.memory, left=left, lost=0 if moved_on else before.lost + len(gone))
+
+
+def _has_left(seen: Snapshot, name: str) -> bool:
+    host = seen.hosts.get(name)
+    return host is None or host.leaving
+
+
 def _shaky(seen: Snapshot, memory: Memory, policy: Policy) -> dict[str, int]:
     """Hosts that are not ready yet, or not any more, with their good readings in a row.
 
@@ -300,7 +317,9 @@ def why_not_ready(turn: Turn, host: Host) -> str:
 
 
 def last_failure(group: Group) -> str:
-    """Why the group's last launch failed, as the end of a sentence; nothing if none did."""
+    """Why no host comes, as the end of a sentence; nothing if nothing stands in its way."""
+    if "Launch" in group.suspended:
+        return f"; Launch is suspended in {group.name}"
     return f"; last launch failed: {group.failures[0].message}" if group.failures else ""
 
 
