@@ -89,7 +89,8 @@ def _begin(seen: Snapshot, policy: Policy) -> Decision:
 
 def _wants(seen: Snapshot, policy: Policy, roll: Roll, group: Group) -> bool:
     page = first_page(seen, Memory(), policy, roll, group)
-    return group.name in seen.ledgers or page.old > 0 or any(entry.phase is Phase.ASKING for entry in page.pointed)
+    old = Turn(seen, Memory(), policy, roll, group, page).old
+    return group.name in seen.ledgers or bool(old) or any(entry.phase is Phase.ASKING for entry in page.pointed)
 
 
 def _without(seen: Snapshot, roll: Roll, memory: Memory, name: str) -> tuple[Decision, Memory]:
@@ -113,16 +114,20 @@ def _without(seen: Snapshot, roll: Roll, memory: Memory, name: str) -> tuple[Dec
 
 
 def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
-    skipped = sum(
-        len(Turn(seen, Memory(), policy, roll, group, first_page(seen, Memory(), policy, roll, group)).foreign)
+    turns = [
+        Turn(seen, Memory(), policy, roll, group, first_page(seen, Memory(), policy, roll, group))
         for name, group in seen.groups.items()
         if name in roll.groups
-    )
+    ]
+    skipped = sum(len(turn.foreign) for turn in turns)
+    standby = 0 if roll.aborting else sum(len(turn.standby) for turn in turns)
     again = f"ecsroll replace --cluster {seen.cluster}"
     left: dict[str, str] = {}
     if skipped:
         left[f"{skipped} outdated host(s) were skipped: somebody else drains them"] = "once they are ACTIVE or gone"
     names = ", ".join(roll.gone)
+    if standby:
+        left[f"{standby} outdated host(s) were skipped: they are in Standby"] = "once they are InService again"
     if roll.gone and not roll.aborting:
         left[f"{len(roll.gone)} group(s) were deleted while the roll went on: {names}"] = f"once {names} is there again"
     if left:
@@ -131,7 +136,7 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
         verdict = Verdict(result="done", reason="the roll was ended, everything was given back")
     else:
         verdict = Verdict(result="done", reason="every outdated host was replaced")
-    verdict = replace(verdict, replaced=roll.replaced, remaining=skipped)
+    verdict = replace(verdict, replaced=roll.replaced, remaining=skipped + standby)
     closed = replace(roll, result="halted" if left else "aborted" if roll.aborting else "done")
     return Decision(actions=(CloseRoll(roll=closed, why=verdict.reason),), verdict=verdict)
 

@@ -26,7 +26,7 @@ from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
 from ecsroll.ledger import JUST_NOW, Phase
-from ecsroll.model import Finding, Group, Host, Service, Snapshot, Targets, Task
+from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
 from ecsroll.survey import Survey, survey
 
@@ -432,10 +432,11 @@ class Observer:
             provider=self.first.providers.get(said["AutoScalingGroupARN"]),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)
-        if page is not None and (self.looks % EVERY == 1 or any(_taken(hosts[name]) for name in group.hosts)):
-            group = replace(group, refresh=self._refresh(name))
+        taken = any(_taken(hosts[name]) for name in group.hosts)
+        if page is not None and (taken or self.looks == 1):
+            group = replace(group, refresh=self._refresh(group.name))
         doubt = asg.in_doubt(group, page.room if page else None, live)
-        if len(live) >= group.desired and not doubt:
+        if len(live) >= group.desired and not doubt and not taken:
             return group
         return self._with_activities(group, page.newest if page else JUST_NOW)
 
@@ -452,7 +453,7 @@ class Observer:
         activities = [activity_of(said) for said in answer["Activities"]]
         return replace(
             group,
-            failures=tuple(entry for entry in activities if entry.status == "Failed" and entry.at >= since),
+            failures=tuple(entry for entry in activities if _failed(entry) and entry.at >= since),
             shrunk=frozenset(entry.instance for entry in activities if entry.instance and shrank(entry)),
         )
 
@@ -465,6 +466,11 @@ class Observer:
 
 
 _REFRESHING = {"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"}
+
+
+def _failed(entry: Activity) -> bool:
+    """A launch that did not come to be: refused, or given up by (or for want of) whoever completes its hook."""
+    return entry.status == "Failed" or (entry.status == "Cancelled" and "lifecycle action" in entry.message.lower())
 
 
 def _taken(host: Host) -> bool:

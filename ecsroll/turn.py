@@ -90,6 +90,12 @@ class Turn:
         return [host for host in self.outdated if host.draining and not drain.ours(host, self.epochs)]
 
     @cached_property
+    def standby(self) -> list[Host]:
+        """Outdated hosts that somebody has put into Standby: the group does not count them, and they come back old."""
+        there = [host for host in self.seen.of(self.group) if host.lifecycle in {"EnteringStandby", "Standby"}]
+        return [host for host in there if chosen(host, self.group, self.page, self.policy)]
+
+    @cached_property
     def old(self) -> list[Host]:
         """Those of them that are ours to replace."""
         skipped = {host.id for host in self.foreign}
@@ -173,7 +179,7 @@ def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group
     page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, newest=newest, ready=0, old=0, uneven=0)
     page = replace(page, pointed=entries(group, roll.images, roll.epoch))
     turn = Turn(seen, memory, policy, roll, group, page)
-    return replace(page, ready=len(turn.ready), old=len(turn.old), uneven=asg.uneven(turn.live, group.zones))
+    return replace(page, ready=len(turn.ready), old=len(turn.outdated), uneven=asg.uneven(turn.live, group.zones))
 
 
 def remaining(turn: Turn) -> int:

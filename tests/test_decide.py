@@ -121,6 +121,21 @@ END = {
         "roll 1 of api web, finished: web api",
         knows=memory(waiting={"group:api": ago(1)}),
     ),
+    "an outdated host is in Standby: halted, and said": row(
+        seen(new("i-1"), old("i-2", lifecycle="Standby"), roll=roll(finished=(WEB,))),
+        "close roll 1: halted",
+        "halted: 1 outdated host(s) were skipped: they are in Standby",
+    ),
+    "a new host is in Standby: that is no concern of the roll": row(
+        seen(new("i-1"), new("i-2", lifecycle="Standby"), roll=roll(finished=(WEB,))),
+        "close roll 1: done",
+        "done: every outdated host was replaced",
+    ),
+    "the roll is ended: what is in Standby was not to be replaced any more": row(
+        seen(new("i-1"), old("i-2", lifecycle="Standby"), roll=roll(finished=(WEB,), aborting=True)),
+        "close roll 1: aborted",
+        "done: the roll was ended, everything was given back",
+    ),
     "a group was deleted while the roll went on: halted, and said": row(
         seen(new("i-1"), roll=roll("api", "web", finished=("api", WEB), gone=("api",))),
         "close roll 1: halted",

@@ -437,13 +437,13 @@ def test_an_instance_refresh_is_seen_as_soon_as_it_takes_a_host() -> None:
     assert not eye.look().groups["web"].refresh
 
 
-def test_refreshes_are_not_asked_for_in_every_round() -> None:
+def test_refreshes_are_asked_for_once_as_long_as_nobody_takes_a_host() -> None:
     stage = set_stage(GroupSet(hosts=3))
     eye = under_way(stage)
     for _ in range(20):
         stage.sim.sleep(15)
         eye.look()
-    assert calls(stage)["DescribeInstanceRefreshes"] == 2
+    assert calls(stage)["DescribeInstanceRefreshes"] == 1
 
 
 def test_without_the_right_to_see_refreshes_the_roll_goes_on_and_says_so() -> None:
