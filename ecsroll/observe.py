@@ -72,6 +72,7 @@ class Observer:
         self._targets: dict[str, Targets] = {}
         self._delays: dict[str, timedelta] = {}
         self._listed: set[str] = set()
+        self._marked: set[str] = set()
         self._unsettled: set[str] = set()
         self._settled: set[str] = set()
         self._unsettled_since: dict[str, datetime] = {}
@@ -432,7 +433,9 @@ class Observer:
             provider=self.first.providers.get(said["AutoScalingGroupARN"]),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)
-        taken = any(_taken(hosts[name]) for name in group.hosts)
+        # The mark goes with the registration, before the host does: so whoever has borne one is remembered.
+        self._marked = {name for name, host in hosts.items() if host.drain_mark is not None or name in self._marked}
+        taken = any(hosts[name].leaving and name not in self._marked for name in group.hosts)
         if page is not None and (taken or self.looks == 1):
             group = replace(group, refresh=self._refresh(group.name))
         doubt = asg.in_doubt(group, page.room if page else None, live)
@@ -471,11 +474,6 @@ _REFRESHING = {"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Bak
 def _failed(entry: Activity) -> bool:
     """A launch that did not come to be: refused, or given up by (or for want of) whoever completes its hook."""
     return entry.status == "Failed" or (entry.status == "Cancelled" and "lifecycle action" in entry.message.lower())
-
-
-def _taken(host: Host) -> bool:
-    """Whether the group takes the host away, and it was not we who had it do so."""
-    return host.leaving and host.drain_mark is None
 
 
 def _only_missing(failure: Answer, what: str) -> None:
