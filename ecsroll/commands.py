@@ -98,6 +98,7 @@ def replace_hosts(
     """
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
+    _check_there(observer)
     _check_instances(seen, policy)
     _check_same(cluster, seen.roll, policy)
     policy = replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, aws))
@@ -173,6 +174,13 @@ def _nothing_to_end(cluster: str) -> Result:
     return Result(command="abort", result="nothing", exit_code=EXIT_OK, cluster=cluster, reason=reason)
 
 
+def _check_there(observer: Observer) -> None:
+    """A cluster that was deleted under its roll has nothing to roll; what was borrowed for it can be given back."""
+    if observer.first is not None and observer.first.gone:
+        hint = f"ecsroll abort --cluster {observer.cluster} (gives back what its roll borrowed)"
+        raise NotFound(f"the cluster {observer.cluster!r} was deleted while a roll was under way", hint=hint)
+
+
 def _check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
     """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
     if roll is None:
@@ -226,7 +234,8 @@ class _Run:
                     story.tell(step)
                     decision = step.decision
         except EcsrollError as error:
-            result = _cut_off(of_error(error, command=self.command, cluster=self.cluster), story, self.policy)
+            told = of_error(self._as_met(error), command=self.command, cluster=self.cluster)
+            result = _cut_off(told, story, self.policy)
         except KeyboardInterrupt:
             again = f"ecsroll {self.command} --cluster {self.cluster} (goes on where this stopped)"
             stopped = of_interruption(command=self.command, cluster=self.cluster, after=again)
@@ -234,6 +243,15 @@ class _Run:
         else:
             result = _result(self.command, self.cluster, decision, (), story.tally, self.aws)
         return replace(result, findings=tuple(dict.fromkeys((*findings, *observer.findings.values()))))
+
+    def _as_met(self, error: EcsrollError) -> EcsrollError:
+        """The error with the command that goes on from here."""
+        if isinstance(error, AwsRefusal) and error.code == "ClusterNotFoundException":
+            hint = f"ecsroll abort --cluster {self.cluster} (gives back what was borrowed)"
+            return Halted(f"the cluster {self.cluster!r} was deleted while the roll went on", hint=hint)
+        if isinstance(error, AwsUnavailable):
+            error.hint = f"ecsroll {self.command} --cluster {self.cluster} ({error.hint})"
+        return error
 
     @contextmanager
     def _holding(self, observer: Observer) -> Iterator[Ways]:

@@ -18,6 +18,7 @@ def dismiss(turn: Turn) -> bool:
     """Terminate the hosts that were seen empty; the last ones make the group smaller again."""
     leaving = [host for host in turn.draining if not _wait_for(turn, host)]
     leaving += [host for host in turn.old if host.arn is None and host.lifecycle == "InService"]
+    leaving += _unknown_to_ecs(turn)
     if turn.memory.looks < 2:
         return False  # the first picture may lag behind what a life before this one did a moment ago
     room = turn.page.room
@@ -39,6 +40,18 @@ def dismiss(turn: Turn) -> bool:
     if room is not None and shrinking:
         _shrink_some(turn, room, shrinking)
     return False
+
+
+def _unknown_to_ecs(turn: Turn) -> list[Host]:
+    """A surplus that has not registered when a roll is ended carries no task, and need not be drained first."""
+    room = turn.page.room
+    if room is None or not turn.roll.aborting:
+        return []
+    unknown = [host for host in turn.live if host.arn is None and host.lifecycle == "InService"]
+    noted = [host for host in unknown if host.id in room.shrinking]
+    others = [host for host in unknown if host.id not in room.shrinking]
+    to_give = room.borrowed - len(room.shrinking) - len(turn.draining)
+    return noted + asg.from_fullest(others, turn.live)[: max(0, to_give)]
 
 
 def _shrink_some(turn: Turn, room: Room, hosts: list[Host]) -> None:

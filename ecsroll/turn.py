@@ -29,6 +29,7 @@ __all__ = [
     "PATIENCE",
     "Turn",
     "chosen",
+    "count_losses",
     "entries",
     "first_page",
     "last_failure",
@@ -96,6 +97,12 @@ class Turn:
     def foreign(self) -> list[Host]:
         """Outdated hosts that somebody else drains: they are left to whoever did it (promise 3)."""
         return [host for host in self.outdated if host.draining and not drain.ours(host, self.epochs)]
+
+    @cached_property
+    def standby(self) -> list[Host]:
+        """Outdated hosts that somebody has put into Standby: the group does not count them, and they come back old."""
+        there = [host for host in self.seen.of(self.group) if host.lifecycle in {"EnteringStandby", "Standby"}]
+        return [host for host in there if chosen(host, self.group, self.page, self.policy)]
 
     @cached_property
     def old(self) -> list[Host]:
@@ -198,7 +205,7 @@ def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group
     page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, newest=newest, ready=0, old=0, uneven=0)
     page = replace(page, pointed=entries(group, roll.images, roll.epoch))
     turn = Turn(seen, memory, policy, roll, group, page)
-    return replace(page, ready=len(turn.ready), old=len(turn.old), uneven=asg.uneven(turn.live, group.zones))
+    return replace(page, ready=len(turn.ready), old=len(turn.outdated), uneven=asg.uneven(turn.live, group.zones))
 
 
 def remaining(turn: Turn) -> int:
@@ -268,6 +275,22 @@ def _expected(seen: Snapshot, memory: Memory) -> dict[str, datetime]:
 
 _SHOWN = {"drain": "drained", "gone": "went"}
 """Under what a change is kept once a reading has shown it. Bounds are not: others may set them to anything."""
+
+
+def count_losses(turn: Turn, before: Memory) -> Memory:
+    """The memory with the new hosts that went again by themselves since an old one last left.
+
+    ``before``: the memory of the last round. A host that dies reads badly first, so it is among the shaky ones there.
+    """
+    left = len(turn.old)
+    moved_on = before.left is None or left < before.left
+    gone = [name for name in before.shaky if f"gone:{name}" not in before.expected and _has_left(turn.seen, name)]
+    return replace(turn.memory, left=left, lost=0 if moved_on else before.lost + len(gone))
+
+
+def _has_left(seen: Snapshot, name: str) -> bool:
+    host = seen.hosts.get(name)
+    return host is None or host.leaving
 
 
 def _shaky(seen: Snapshot, memory: Memory, policy: Policy) -> dict[str, int]:
@@ -347,7 +370,9 @@ def why_not_ready(turn: Turn, host: Host) -> str:
 
 
 def last_failure(group: Group) -> str:
-    """Why the group's last launch failed, as the end of a sentence; nothing if none did."""
+    """Why no host comes, as the end of a sentence; nothing if nothing stands in its way."""
+    if "Launch" in group.suspended:
+        return f"; Launch is suspended in {group.name}"
     return f"; last launch failed: {group.failures[0].message}" if group.failures else ""
 
 

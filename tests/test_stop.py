@@ -113,7 +113,7 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a drain takes longer than it may": (
         rolling(old("i-1", draining=True, drain_mark=marked(31)), old("i-2"), new("i-3"), **CARRYING),
         memory(),
-        "i-1 has not been drained within 0:30:00: 1 not yet replaced elsewhere (shop)",
+        "i-1 has not been drained within 30m: 1 not yet replaced elsewhere (shop)",
     ),
     "a drain takes as long as it may": (
         rolling(old("i-1", draining=True, drain_mark=marked(30)), old("i-2"), new("i-3"), **CARRYING),
@@ -133,7 +133,7 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a new host does not become ready": (
         rolling(old("i-1"), old("i-2"), new("i-3", booting=True)),
         memory(waiting={"boot:i-3": ago(16)}),
-        "i-3 has not become ready within 0:15:00: it is Pending",
+        "i-3 has not become ready within 15m: it is Pending",
     ),
     "a new host has as long as it may": (
         rolling(old("i-1"), old("i-2"), new("i-3", booting=True)),
@@ -148,12 +148,12 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "hosts do not come: the reason is told": (
         rolling(old("i-1"), old("i-2"), group={"failures": (FAILED,)}),
         memory(waiting={"launch:web": ago(16)}),
-        "only 2 of 3 hosts of web came within 0:15:00; last launch failed: no capacity",
+        "only 2 of 3 hosts of web came within 15m; last launch failed: no capacity",
     ),
     "hosts do not come, and nothing says why": (
         rolling(old("i-1"), old("i-2")),
         memory(waiting={"launch:web": ago(16)}),
-        "only 2 of 3 hosts of web came within 0:15:00",
+        "only 2 of 3 hosts of web came within 15m",
     ),
     "hosts have as long as they may": (
         rolling(old("i-1"), old("i-2")),
@@ -165,6 +165,37 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
         memory(waiting={"launch:web": ago(16)}),
         "",
     ),
+    "Launch was suspended by somebody: that is why": (
+        rolling(old("i-1"), old("i-2"), group={"failures": (FAILED,), "suspended": frozenset({"Launch"})}),
+        memory(waiting={"launch:web": ago(16)}),
+        "only 2 of 3 hosts of web came within 15m; Launch is suspended in web",
+    ),
+    "new hosts come and go again": (
+        rolling(old("i-1"), old("i-2")),
+        memory(left=2, lost=2, shaky={"i-3": 0}),
+        "3 new hosts of web came and went again while 2 are still to be replaced",
+    ),
+    "two of them may": (rolling(old("i-1"), old("i-2")), memory(left=2, lost=1, shaky={"i-3": 0}), ""),
+    "of a large surge as many may as were borrowed": (
+        rolling(old("i-1"), old("i-2"), surge=5),
+        memory(left=2, lost=4, shaky={"i-3": 0}),
+        "",
+    ),
+    "a group without room has lost hosts as well": (
+        rolling(old("i-1"), old("i-2"), page={"room": None}),
+        memory(left=2, lost=3),
+        "3 new hosts of web came and went again while 2 are still to be replaced",
+    ),
+    "somebody has started an instance refresh": (
+        rolling(old("i-1"), old("i-2"), group={"refresh": "r-1"}),
+        memory(),
+        "instance refresh r-1 replaces hosts of web: somebody else started it",
+    ),
+    "a roll that is being ended does not mind the refresh": (
+        rolling(old("i-1"), old("i-2"), group={"refresh": "r-1"}, roll=roll(aborting=True)),
+        memory(),
+        "",
+    ),
     "the zones stay uneven": (
         rolling(new("i-1"), new("i-2")),
         memory(waiting={"zones:web": ago(16)}),
@@ -174,17 +205,17 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "the target never reads back": (
         rolling(old("i-1")),
         memory(waiting={"target:web": ago(5.1)}),
-        "the launch target of web was set again and again for 0:05:00 and never read back",
+        "the launch target of web was set again and again for 5m and never read back",
     ),
     "the room never reads back": (
         rolling(old("i-1")),
         memory(waiting={"room:web": ago(5.1)}),
-        "the room of web was set again and again for 0:05:00 and never read back",
+        "the room of web was set again and again for 5m and never read back",
     ),
     "the give-back never reads back": (
         rolling(old("i-1")),
         memory(waiting={"return:web": ago(5.1)}),
-        "the give-back of web was set again and again for 0:05:00 and never read back",
+        "the give-back of web was set again and again for 5m and never read back",
     ),
     "a change has five minutes": (rolling(old("i-1")), memory(waiting={"room:web": ago(5)}), ""),
     "another group's wait is not this one's": (rolling(old("i-1")), memory(waiting={"room:api": ago(9)}), ""),
