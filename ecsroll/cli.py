@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -16,9 +17,11 @@ from typer.core import TyperGroup
 
 from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
+from ecsroll.signals import ending
 
 if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
+    from ecsroll.events import Event
     from ecsroll.model import Policy
     from ecsroll.render import QuietScreen
     from ecsroll.result import Result
@@ -61,6 +64,8 @@ class Outside:
     err: TextIO = field(default_factory=lambda: sys.stderr)
     ask: Callable[[str], bool] | None = None
     """How a question is asked; None: on the terminal, if there is one."""
+    ending: Callable[[], AbstractContextManager[Callable[[], int]]] = ending
+    """What waits for the signal that ends an endpoint."""
     exit_code: int = 0
 
 
@@ -106,6 +111,15 @@ class Shared:
             return QuietScreen()
         console = console_for(self.outside.err)
         return LiveScreen(console, title) if self.live else PlainScreen(console, self.verbose)
+
+    def invite(self, event: "Event") -> None:
+        """Say how the simulated AWS is reached: words to paste, so without the time of day before each."""
+        from ecsroll.render import show_endpoint
+
+        if self.json or self.quiet:
+            self.screen("").event(event)
+        else:
+            show_endpoint(event, err=self.outside.err)
 
     def finish(self, result: "Result") -> None:
         """Show the result, and leave with its exit code."""
@@ -480,18 +494,31 @@ def demo(
         typer.Option(help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.", min=0),
     ] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of 127.0.0.1 for --serve; without it, a free one.", min=0, max=65535)
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
+    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds.
+
+    With --serve it rolls nothing: it waits to be rolled, from another terminal, by ecsroll or any AWS client.
+    """
     from ecsroll.aws import Aws
     from ecsroll.commands import replace_hosts
-    from ecsroll.demo import DemoClock, demo_stage
+    from ecsroll.demo import DemoClock, check_words, demo_stage, serve_demo
     from ecsroll.policy import Words, settle
 
     shared = _shared(ctx, None, None, as_json, quiet, verbose)
+    check_words(serve=serve, port=port, speed=speed, quiet=shared.quiet)
     stage = demo_stage(seed=seed)
+    if serve:
+        ending = shared.outside.ending
+        shared.finish(serve_demo(stage, port=port or 0, speed=speed, tell=shared.invite, ending=ending))
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind")
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
     policy = settle(Words(max_surge="2"))
