@@ -35,7 +35,8 @@ def endpoint(stage: Stage, *, port: int = 0, speed: float = 60.0) -> Server:
 def environment(server: Server) -> dict[str, str]:
     """What a process needs in its environment to take this endpoint for AWS, and to look at it as often as at AWS."""
     region = server.simulation.world.region
-    poll = max(SHORTEST_POLL, POLL / server.speed)
+    # A speed of 0: time moves by nothing but what a client of the same process sleeps.
+    poll = max(SHORTEST_POLL, POLL / (server.speed or 1))
     return {
         "AWS_ENDPOINT_URL": server.url,
         # Nobody checks them; every client wants some.

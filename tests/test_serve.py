@@ -164,9 +164,17 @@ def test_its_neighbours_are_behind_the_same_address_and_nobody_else_can_reach_it
     assert (ran.code, len(queues)) == (0, 1), ran
 
 
+def hosts(said: dict[str, Any]) -> list[str]:
+    """The instances of the served group, as any client sees them."""
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "eu-west-1"}
+    group = CONNECT("autoscaling", endpoint_url=said["endpoint"], **keys).describe_auto_scaling_groups()
+    return [member["InstanceId"] for member in group["AutoScalingGroups"][0]["Instances"]]
+
+
 def test_what_it_says_to_paste_rolls_it_while_others_look() -> None:
-    quick = {"ECSROLL_MAX_SURGE": "5", "ECSROLL_CANARY": "0", "ECSROLL_GOOD_READINGS": "1"}
     with process("--speed", "240") as (running, said):
+        # Two of its nine hosts: a process that rolls keeps to the real AWS's pace, and here that is waited for.
+        quick = {"ECSROLL_INSTANCE": " ".join(hosts(said)[:2]), "ECSROLL_CANARY": "0", "ECSROLL_MAX_SURGE": "2"}
         environment = {**os.environ, **said["environment"], **quick, "NO_COLOR": "1", "AWS_PAGER": ""}
         environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
         replace, status, aws = said["commands"]
@@ -185,7 +193,7 @@ def test_what_it_says_to_paste_rolls_it_while_others_look() -> None:
         assert out.splitlines()[-1] == "done: every outdated host was replaced"
         code, result, errors = end(running, signal.SIGTERM)
     assert (code, errors) == (0, "")
-    assert result["hosts"] == {"replaced": 9, "remaining": 0}
+    assert result["hosts"] == {"replaced": 2, "remaining": 7}
 
 
 def test_ctrl_c_ends_the_process_cleanly() -> None:
