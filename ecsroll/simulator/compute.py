@@ -270,7 +270,10 @@ def _ecs_cluster(user_data: str | None) -> str | None:
 def _ecs_attributes(user_data: str | None) -> dict[str, str]:
     """The custom attributes that user data writes into ecs.config, as one line of JSON; not Bottlerocket's."""
     found = re.search(r"ECS_INSTANCE_ATTRIBUTES=['\"]?(\{[^}]*\})", _text(user_data))
-    return dict(json.loads(found[1])) if found else {}
+    try:
+        return dict(json.loads(found[1].replace('\\"', '"'))) if found else {}
+    except json.JSONDecodeError:
+        return {}
 
 
 def _text(user_data: str | None) -> str:
