@@ -85,7 +85,6 @@ def serve_demo(
     with ending() as ended, endpoint(stage, port=port, speed=speed) as server:
         facts = {
             "endpoint": server.url,
-            "cluster": stage.cluster,
             "speed": speed,
             "environment": environment(server),
             "commands": [
