@@ -60,6 +60,17 @@ class Case:
     mishaps: tuple[Mishap, ...] = ()
     deaths: tuple[Death, ...] = field(default=())
 
+    def sensible(self) -> list[Mishap]:
+        """Those of the mishaps that can be judged.
+
+        A reading of five seconds ago does not know of an agent that was lost since; and when a scaler and an apply
+        both lower DesiredCapacity nobody can tell what the group wants by itself.
+        """
+        names = {mishap.what for mishap in self.mishaps}
+        odd = {name for name in names if self.weather.lag and "agent" in name}
+        odd |= {"somebody scales in"} if "terraform apply" in names else set()
+        return [mishap for mishap in self.mishaps if mishap.what not in odd]
+
 
 def _first(stage: Stage, fits: Callable[[ContainerInstance], bool]) -> ContainerInstance | None:
     found = [host for group in stage.groups for host in s.hosts_of(stage, group.name)]
@@ -73,7 +84,7 @@ def _dies(fits: Callable[[Stage, ContainerInstance], bool]) -> Act:
     def act(stage: Stage, watch: Watch) -> None:
         victim = _first(stage, lambda host: fits(stage, host))
         if victim is not None:
-            watch.mishap(victim.instance.id)
+            watch.mishap(victim.instance.id, lasting=90)
             stage.sim.compute.terminate(victim.instance.id)
 
     return act
@@ -140,9 +151,11 @@ def _applies(name: str) -> Act:
     """``terraform apply`` puts MinSize and MaxSize back to what the code says."""
 
     def act(stage: Stage, watch: Watch) -> None:
-        was = watch.before[name]
+        was, others = watch.before[name], watch.others[name]
         with watch.somebody_else():
             stage.sim.scaling.update(name, minimum=was.min, maximum=was.max)
+        # What MaxSize cut off was borrowed, but for what others had added above it.
+        watch.others[name] = min(others, was.max - was.desired)
 
     return act
 
@@ -193,7 +206,7 @@ def play(stage: Stage, policy: Policy, case: Case, seed: int) -> tuple[Told, Tol
     watched = (list(door.before), list(door.after))
     case.weather.begin(stage, seed)
     told = carry_out(
-        stage, policy, deaths=case.deaths, meanwhile=[mishap.due() for mishap in case.mishaps], watch=watch
+        stage, policy, deaths=case.deaths, meanwhile=[mishap.due() for mishap in case.sensible()], watch=watch
     )
     assert told.verdict is not None
     if told.verdict.result != "halted":
