@@ -1,8 +1,8 @@
 """Action -> AWS: one match, each case safe to repeat, each answered with the fact that it made.
 
 Why each may be repeated: records, sizes, suspensions and states are set to a value, not changed by one; a template
-version is found by its description before it is made; a termination names its instance, and one that lowers
-DesiredCapacity is never sent twice without a reading in between.
+version is found by its description before it is made; a termination names its instance. One that lowers
+DesiredCapacity, and a change of size, are never sent twice without a reading in between.
 """
 
 import base64
@@ -107,7 +107,8 @@ class Actor:
     # the group
 
     def _set_size(self, action: SetSize) -> Event:
-        self.aws.call(
+        # Once: where the answer is lost, the next reading shows whether it landed, and others may set theirs meanwhile.
+        self.aws.call_once(
             "autoscaling",
             "update_auto_scaling_group",
             AutoScalingGroupName=action.group,

@@ -63,6 +63,7 @@ class Observer:
     def __post_init__(self) -> None:
         self.records = Records(self.aws, self.cluster)
         self.launches = LaunchReader(self.aws)
+        self._began: tuple[datetime, float] | None = None
         self._containers: dict[str, Answer] = {}
         self._machines: dict[str, Answer] = {}
         self._tasks: dict[str, dict[str, Task]] = {}
@@ -82,7 +83,7 @@ class Observer:
 
         Raises NotFound for a cluster or group that is not there, AwsUnavailable when it can not be read.
         """
-        at = self.aws.clock.now()
+        at = self._now()
         if self.first is None:
             roll = self.records.read().roll
             self.first = survey(
@@ -105,6 +106,17 @@ class Observer:
             self._read_tasks(hosts, at)
             self._read_services(hosts, written, at)
         return self._picture(at, written, raw, hosts)
+
+    def _now(self) -> datetime:
+        """The time of day when this process began, and what has passed since by a clock that never jumps.
+
+        Waits and timeouts are differences between pictures: a correction of the wall clock must not end one.
+        """
+        passed = self.aws.clock.elapsed()
+        if self._began is None:
+            self._began = (self.aws.clock.now(), passed)
+        began, then = self._began
+        return began + timedelta(seconds=passed - then)
 
     def tasks_now(self, arn: str) -> tuple[Task, ...]:
         """Every task on one container instance, read afresh: the last look before a termination."""

@@ -89,6 +89,10 @@ def _stuck_group(turn: Turn) -> str | None:
     if turn.waited("launch", name) > turn.policy.boot_timeout and len(turn.live) < turn.group.desired:
         there = f"{len(turn.live)} of {turn.group.desired} hosts of {name}"
         return f"only {there} came within {spelled(turn.policy.boot_timeout)}{last_failure(turn.group)}"
+    if turn.waited("stuck", name) > turn.policy.boot_timeout:
+        theirs = ", ".join(host.id for host in turn.foreign)
+        why = f"; somebody else drains {theirs}" if theirs else ""
+        return f"{len(turn.ready)} hosts of {name} are ready, too few to drain another, and none is on the way{why}"
     if turn.waited("zones", name) > turn.policy.boot_timeout:
         return f"the zones of {name} stay uneven, so AZRebalance was left suspended"
     return None
