@@ -249,8 +249,12 @@ class _Run:
         if isinstance(error, AwsRefusal) and error.code == "ClusterNotFoundException":
             hint = f"ecsroll abort --cluster {self.cluster} (gives back what was borrowed)"
             return Halted(f"the cluster {self.cluster!r} was deleted while the roll went on", hint=hint)
+        again = f"ecsroll {self.command} --cluster {self.cluster}"
+        if isinstance(error, AwsRefusal) and "AutoScalingGroup name not found" in error.sentence:
+            # Deleted between the look and the call: the next life sees that it is gone, and what that means.
+            return Halted(f"a group was deleted while the roll went on: {error}", hint=f"{again} (goes on without it)")
         if isinstance(error, AwsUnavailable):
-            error.hint = f"ecsroll {self.command} --cluster {self.cluster} ({error.hint})"
+            error.hint = f"{again} ({error.hint})"
         return error
 
     @contextmanager

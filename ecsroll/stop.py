@@ -35,9 +35,12 @@ def _refreshed(turn: Turn) -> str | None:
 
 
 def _lost_hosts(turn: Turn) -> str | None:
-    """Hosts that come and go again would be waited for one after another, each within its time, for ever."""
+    """Hosts that come and go again would be waited for one after another, each within its time, for ever.
+
+    Some losses are no news where many hosts are (Spot): as many as were borrowed, or one in ten.
+    """
     borrowed = turn.page.room.borrowed if turn.page.room else 0
-    if turn.memory.lost > max(2, borrowed):
+    if turn.memory.lost > max(2, borrowed, len(turn.live) // 10):
         lost = f"{turn.memory.lost} new hosts of {turn.group.name} came and went again"
         return f"{lost} while {len(turn.old)} are still to be replaced{last_failure(turn.group)}"
     return None
