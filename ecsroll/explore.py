@@ -212,8 +212,10 @@ class _Explorer:
             arn: {entry["Key"]: entry["Value"] for entry in answer.get("Attributes", ())}
             for arn, answer in zip(arns, answers, strict=True)
         }
+        told = self._each(lambda arn: self._optional("elbv2", "describe_target_health", TargetGroupArn=arn), arns)
+        health = dict(zip(arns, told, strict=True))
         return {
-            arn: target_group_facts(found.get(arn, {"TargetGroupArn": arn}), attributes[arn])
+            arn: target_group_facts(found.get(arn, {"TargetGroupArn": arn}), attributes[arn], health[arn])
             for arn in arns
             if arn in found or attributes[arn]
         }

@@ -23,7 +23,7 @@ from botocore.validate import ParamValidator
 
 from ecsroll.simulator.world import Refusal, World
 
-__all__ = ["Answer", "Call", "Door", "answers", "served"]
+__all__ = ["Answer", "Call", "Door", "answers", "as_sent", "served"]
 
 Params = dict[str, Any]
 Answer = Callable[[Any, Params], dict[str, Any]]
@@ -183,7 +183,7 @@ class Door:
 
         # The request travels in botocore's per-call context: clients are shared between threads.
         def remember(params: Params, context: dict[str, Any], **_: Any) -> None:
-            context["simulated"] = _as_sent(dict(params), service)
+            context["simulated"] = as_sent(dict(params), service)
 
         def reply(model: OperationModel, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
             try:
@@ -206,7 +206,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _as_sent(params: Params, service: str) -> Params:
+def as_sent(params: Params, service: str) -> Params:
     """What boto3 encodes on the way, after the hook: RunInstances and CreateLaunchConfiguration, at their top level."""
     said = params.get("UserData")
     if service in ("ec2", "autoscaling") and isinstance(said, str | bytes):

@@ -1,0 +1,170 @@
+"""A roll carried out on a replica: the same ``decide``, to the end, and what came of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+
+from ecsroll.act import Actor
+from ecsroll.asg import natural
+from ecsroll.aws import Aws
+from ecsroll.engine import Round, Ways, rounds
+from ecsroll.events import Event
+from ecsroll.habits import Habits
+from ecsroll.model import Policy, Snapshot, Verdict, Wait
+from ecsroll.observe import Observer
+from ecsroll.replica import replica
+from ecsroll.simulator.world import Durations
+from ecsroll.tally import Tally
+from ecsroll.terrain import Terrain
+
+__all__ = ["Moves", "Rehearsal", "Step", "rehearse"]
+
+MOST_ROUNDS = 20_000
+"""Rounds after which a rehearsal is given up: at the usual interval more than three days."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Something that the roll does, ``after`` its beginning."""
+
+    after: timedelta
+    event: Event
+    moves: Mapping[str, int] = field(default_factory=dict)
+    """Tasks that a drain moves, by service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """When a service's tasks move, and how often one does."""
+
+    service: str
+    tasks: int
+    moved: int
+    first: timedelta
+    last: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """How a roll went on the replica."""
+
+    policy: Policy
+    verdict: Verdict
+    took: timedelta
+    rounds: int
+    steps: tuple[Step, ...]
+    moves: tuple[Moves, ...]
+    tally: Tally
+    surplus: timedelta
+    """Hosts above what the groups want by themselves, times how long they were there: host-hours."""
+    longest: tuple[tuple[Wait, timedelta], ...]
+    """What was waited for longest, and for how long."""
+    last: Round
+    """The round that brought the verdict."""
+
+
+def durations(habits: Habits, lean: float) -> Durations:
+    """The simulated AWS's durations as they were learned; ``lean`` goes to the quick (-1) or the slow (1) side."""
+    reactions = [habit.span(lean) for habit in habits.of("reaction").values()]
+    made = Durations(
+        boots={name: habit.span(lean) for name, habit in habits.of("boot").items()},
+        registers={name: habit.span(lean) for name, habit in habits.of("registration").items()},
+        starts={name: habit.span(lean) for name, habit in habits.of("start").items()},
+        stops={name: habit.span(lean) for name, habit in habits.of("stop").items()},
+    )
+    if reactions:
+        made.scaling_reacts = (min(low for low, _ in reactions), max(high for _, high in reactions))
+    return made
+
+
+def rehearse(terrain: Terrain, seen: Snapshot, policy: Policy, habits: Habits, *, lean: float = 0.0, seed: int = 0) -> Rehearsal:
+    """Roll the replica with this policy until there is a verdict. Changes nothing of the real cluster."""
+    sim = replica(terrain, seen, policy, durations(habits, lean), seed=seed)
+    aws = Aws(sim, sim, workers=1, chance=Random(seed))
+    observer = Observer(aws, terrain.cluster, policy.groups)
+    notes = _Notes(began=sim.now())
+    for step in rounds(observer, Actor(aws, observer), policy, sim, Ways(tell=notes.hear)):
+        notes.read(step)
+        if step.number >= MOST_ROUNDS:
+            break
+    return notes.rehearsal(policy)
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is written down while it goes on."""
+
+    began: datetime
+    tally: Tally = field(default_factory=Tally)
+    steps: list[Step] = field(default_factory=list)
+    surplus: timedelta = timedelta()
+    since: dict[str, Wait] = field(default_factory=dict)
+    waited: dict[str, tuple[Wait, timedelta]] = field(default_factory=dict)
+    last: Round | None = None
+
+    def read(self, step: Round) -> None:
+        """A round's picture, before its actions are carried out."""
+        if self.last is not None:
+            self.surplus += (step.seen.at - self.last.seen.at) * _surplus(self.last.seen)
+        self.tally.read(step.seen)
+        for wait in step.decision.waits:
+            if wait.since is not None:
+                self.waited[f"{wait.kind}:{wait.subject}"] = (wait, step.seen.at - wait.since)
+        self.last = step
+
+    def hear(self, event: Event) -> None:
+        """A fact."""
+        assert self.last is not None
+        moves = _moves(self.last.seen, event.facts["hosts"]) if event.kind == "drain_started" else {}
+        self.steps.append(Step(after=event.at - self.began, event=event, moves=moves))
+
+    def rehearsal(self, policy: Policy) -> Rehearsal:
+        """All of it."""
+        assert self.last is not None
+        verdict = self.last.decision.verdict or Verdict(result="halted", reason="no end was in sight")
+        longest = sorted(self.waited.values(), key=lambda pair: -pair[1])
+        return Rehearsal(
+            policy=policy,
+            verdict=verdict,
+            took=self.last.seen.at - self.began,
+            rounds=self.last.number,
+            steps=tuple(self.steps),
+            moves=tuple(_by_service(self.steps, self.last.seen)),
+            tally=self.tally,
+            surplus=self.surplus,
+            longest=tuple(longest[:5]),
+            last=self.last,
+        )
+
+
+def _surplus(seen: Snapshot) -> int:
+    """Live hosts above what their groups want by themselves."""
+    over = 0
+    for name, group in seen.groups.items():
+        page = seen.ledgers.get(name)
+        live = sum(host.live for host in seen.of(group))
+        over += max(0, live - natural(group, page.room if page else None))
+    return over
+
+
+def _moves(seen: Snapshot, hosts: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in hosts:
+        for task in seen.on(seen.hosts[name]):
+            if not task.stopped and not task.daemon and task.service is not None:
+                counts[task.service] = counts.get(task.service, 0) + 1
+    return counts
+
+
+def _by_service(steps: Iterable[Step], seen: Snapshot) -> Iterable[Moves]:
+    found: dict[str, Moves] = {}
+    for step in steps:
+        for name, count in step.moves.items():
+            was = found.get(name)
+            if was is None:
+                tasks = seen.services[name].desired if name in seen.services else 0
+                found[name] = Moves(service=name, tasks=tasks, moved=count, first=step.after, last=step.after)
+            else:
+                found[name] = replace(was, moved=was.moved + count, last=step.after)
+    return sorted(found.values(), key=lambda moves: moves.first)
