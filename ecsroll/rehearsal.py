@@ -1,10 +1,12 @@
 """A roll carried out on a replica: the same ``decide``, to the end, and what came of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 
+from ecsroll import drain
 from ecsroll.act import Actor
 from ecsroll.asg import natural
 from ecsroll.aws import Aws
@@ -101,6 +103,8 @@ class _Notes:
     surplus: timedelta = timedelta()
     since: dict[str, Wait] = field(default_factory=dict)
     waited: dict[str, tuple[Wait, timedelta]] = field(default_factory=dict)
+    moved: dict[str, tuple[str, str, timedelta]] = field(default_factory=dict)
+    """Tasks that moved: service, host, and when the host was first seen to be drained."""
     last: Round | None = None
 
     def read(self, step: Round) -> None:
@@ -108,16 +112,24 @@ class _Notes:
         if self.last is not None:
             self.surplus += (step.seen.at - self.last.seen.at) * _surplus(self.last.seen)
         self.tally.read(step.seen)
+        self._read_moves(step.seen)
         for wait in step.decision.waits:
             if wait.since is not None:
                 self.waited[f"{wait.kind}:{wait.subject}"] = (wait, step.seen.at - wait.since)
         self.last = step
 
+    def _read_moves(self, seen: Snapshot) -> None:
+        """The tasks of the hosts that the roll drains: read whole only from then on."""
+        epochs = seen.past | ({seen.roll.epoch} if seen.roll else frozenset())
+        for host in seen.hosts.values():
+            if host.draining and drain.ours(host, epochs):
+                for task in seen.on(host):
+                    if task.service is not None and not task.daemon:
+                        self.moved.setdefault(task.arn, (task.service, host.id, seen.at - self.began))
+
     def hear(self, event: Event) -> None:
         """A fact."""
-        assert self.last is not None
-        moves = _moves(self.last.seen, event.facts["hosts"]) if event.kind == "drain_started" else {}
-        self.steps.append(Step(after=event.at - self.began, event=event, moves=moves))
+        self.steps.append(Step(after=event.at - self.began, event=event))
 
     def rehearsal(self, policy: Policy) -> Rehearsal:
         """All of it."""
@@ -129,13 +141,28 @@ class _Notes:
             verdict=verdict,
             took=self.last.seen.at - self.began,
             rounds=self.last.number,
-            steps=tuple(self.steps),
-            moves=tuple(_by_service(self.steps, self.last.seen)),
+            steps=tuple(self._with_moves(step) for step in self.steps),
+            moves=tuple(self._by_service(self.last.seen)),
             tally=self.tally,
             surplus=self.surplus,
             longest=tuple(longest[:5]),
             last=self.last,
         )
+
+    def _with_moves(self, step: Step) -> Step:
+        """A drain, with what it moves."""
+        if step.event.kind != "drain_started":
+            return step
+        hosts = set(step.event.facts["hosts"])
+        return replace(step, moves=dict(Counter(service for service, host, _ in self.moved.values() if host in hosts)))
+
+    def _by_service(self, seen: Snapshot) -> Iterable[Moves]:
+        times: dict[str, list[timedelta]] = {}
+        for service, _, after in self.moved.values():
+            times.setdefault(service, []).append(after)
+        for name, after in sorted(times.items(), key=lambda pair: (min(pair[1]), pair[0])):
+            tasks = seen.services[name].desired if name in seen.services else 0
+            yield Moves(service=name, tasks=tasks, moved=len(after), first=min(after), last=max(after))
 
 
 def _surplus(seen: Snapshot) -> int:
@@ -146,25 +173,3 @@ def _surplus(seen: Snapshot) -> int:
         live = sum(host.live for host in seen.of(group))
         over += max(0, live - natural(group, page.room if page else None))
     return over
-
-
-def _moves(seen: Snapshot, hosts: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in hosts:
-        for task in seen.on(seen.hosts[name]):
-            if not task.stopped and not task.daemon and task.service is not None:
-                counts[task.service] = counts.get(task.service, 0) + 1
-    return counts
-
-
-def _by_service(steps: Iterable[Step], seen: Snapshot) -> Iterable[Moves]:
-    found: dict[str, Moves] = {}
-    for step in steps:
-        for name, count in step.moves.items():
-            was = found.get(name)
-            if was is None:
-                tasks = seen.services[name].desired if name in seen.services else 0
-                found[name] = Moves(service=name, tasks=tasks, moved=count, first=step.after, last=step.after)
-            else:
-                found[name] = replace(was, moved=was.moved + count, last=step.after)
-    return sorted(found.values(), key=lambda moves: moves.first)

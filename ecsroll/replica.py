@@ -24,7 +24,7 @@ from ecsroll.simulator.definitions import TaskDefinition
 from ecsroll.simulator.groups import Group, Member
 from ecsroll.simulator.instance_types import InstanceType
 from ecsroll.simulator.quick import QuickSimulation
-from ecsroll.simulator.services import Deployment, Service, ServiceEvent
+from ecsroll.simulator.services import Deployment, Service
 from ecsroll.simulator.tasks import Task
 from ecsroll.simulator.templates import LaunchConfiguration, Template, TemplateVersion
 from ecsroll.simulator.warm_pools import WarmPool
@@ -72,6 +72,7 @@ def replica(
     region, account = _where(terrain)
     world = World(seed=seed, region=region, account=account, epoch=terrain.at, durations=durations)
     sim = QuickSimulation(world, strict=False)
+    sim.door.keeps = False
     builder = _Builder(sim, terrain, seen, policy)
     builder.build()
     return sim
@@ -454,8 +455,6 @@ class _Builder:
             made = Service(facts.arn, facts.name, cluster, request, self.seconds(facts.created), facts.desired)
             cluster.services[facts.name] = made
             self._deployments(made, facts)
-            for event in reversed(facts.events):
-                made.events.appendleft(ServiceEvent("", self.seconds(event.at), event.message))
             made.steady = True
             if facts.daemon:
                 cluster.daemons[made] = None

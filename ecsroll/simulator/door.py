@@ -130,6 +130,8 @@ class Door:
     simulation: Any
     latency: float = 0.04
     strict: bool = True
+    keeps: bool = True
+    """Whether calls are kept and answers are copied; without it is twice as quick, for callers that change neither."""
     before: list[Interruption] = field(default_factory=list)
     after: list[Interruption] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -139,6 +141,8 @@ class Door:
         """Answer one call. Raises Refusal as AWS would refuse it."""
         with self.lock:
             self.world.advance(self.latency)
+            if not self.keeps:
+                return self.answer(service, operation, params)
             call = Call(len(self.calls) + 1, self.world.time, service, operation, _copied(params))
             try:
                 for interrupt in self.before:
@@ -163,7 +167,7 @@ class Door:
         answer = _page(service, operation, params, handler(self.simulation, params))
         if self.strict:
             _check_shape(service, operation, answer)
-        copied: dict[str, Any] = _copied(answer)
+        copied: dict[str, Any] = _copied(answer) if self.keeps else answer
         return copied
 
     def client(self, service: str, *, region: str | None = None) -> Any:
