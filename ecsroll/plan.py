@@ -1,0 +1,227 @@
+"""The command ``plan``: findings and forecast, side by side. It reads, and changes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ecsroll.aws import Aws
+from ecsroll.checks import check_instances, check_same
+from ecsroll.decide import decide
+from ecsroll.drain import Kind
+from ecsroll.errors import EXIT_OK, Refused
+from ecsroll.explore import explore
+from ecsroll.forecast import Forecast, Option, foresee, name_of
+from ecsroll.habits import Habit, Habits, learn
+from ecsroll.images import choose_images
+from ecsroll.model import Finding, Memory, Policy, Snapshot
+from ecsroll.observe import Observer
+from ecsroll.preflight import preflight
+from ecsroll.rehearsal import Rehearsal, Step
+from ecsroll.result import Result
+from ecsroll.turn import Turn, outdated_by_group
+
+__all__ = ["Plan", "plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is shown to a person; ``result`` says the same as JSON does. ``forecast`` is None with nothing to do."""
+
+    seen: Snapshot
+    policy: Policy
+    outdated: Mapping[str, int]
+    forecast: Forecast | None
+    result: Result
+
+
+def plan(aws: Aws, cluster: str, policy: Policy) -> Plan:
+    """What ``replace`` with this policy would do, how long it would take, and what would stand in its way.
+
+    Raises NotFound and Refused as ``replace`` does before its first change.
+    """
+    observer = Observer(aws, cluster, policy.groups)
+    seen = observer.look()
+    check_instances(seen, policy)
+    check_same(seen, policy)
+    policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
+    decision, _ = decide(seen, Memory(), policy)
+    outdated = outdated_by_group(seen, policy)
+    terrain = explore(aws, observer, seen)
+    findings = (*preflight(seen, policy), *observer.findings.values(), *terrain.findings)
+    if decision.verdict is not None and decision.verdict.result == "nothing":
+        result = Result(
+            command="plan",
+            result="nothing",
+            exit_code=EXIT_OK,
+            cluster=cluster,
+            reason=decision.verdict.reason,
+            findings=_once(findings),
+            more={"plan": None},
+        )
+        return Plan(seen=seen, policy=policy, outdated=outdated, forecast=None, result=result)
+    forecast = foresee(terrain, seen, policy, learn(terrain), outdated, aws.clock.elapsed)
+    findings = _once((*findings, *_foreseen(forecast.main)))
+    result = _result(seen, outdated, forecast, findings)
+    return Plan(seen=seen, policy=policy, outdated=outdated, forecast=forecast, result=result)
+
+
+def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
+
+
+def _foreseen(main: Rehearsal) -> tuple[Finding, ...]:
+    """A rehearsal that does not come to a good end: what it stands before, and since when."""
+    verdict = main.verdict
+    if verdict.result in {"done", "nothing"}:
+        return ()
+    wait = max(main.longest, key=lambda pair: pair[1], default=None)
+    subject = wait[0].subject if wait else main.last.seen.cluster
+    unforeseeable = _waits_for_people(main)
+    return (
+        Finding(
+            code="EC180",
+            severity="warning" if unforeseeable else "blocking",
+            subject=subject,
+            measured=f"the rehearsal ends {_at(main)} with {verdict.remaining} host(s) left: {verdict.reason}",
+            fix=verdict.next or "ecsroll plan shows what it waited for longest; remove that, or allow what it names",
+        ),
+    )
+
+
+def _waits_for_people(main: Rehearsal) -> bool:
+    """Whether only standalone tasks hold the drained hosts: nobody but their owner knows when they end."""
+    seen, memory = main.last.seen, main.last.memory
+    kinds = set()
+    for name, group in seen.groups.items():
+        page = seen.ledgers.get(name)
+        if page is not None and seen.roll is not None:
+            turn = Turn(seen, memory, main.policy, seen.roll, group, page)
+            kinds |= {hold.kind for host in turn.draining for hold in turn.held_by(host)}
+    return kinds == {Kind.STANDALONE}
+
+
+def _at(main: Rehearsal) -> str:
+    return f"{round(main.took.total_seconds() / 60)} minutes after its beginning"
+
+
+# As JSON ---------------------------------------------------------------------------------------------------------
+
+
+def _result(
+    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast, findings: tuple[Finding, ...]
+) -> Result:
+    blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
+    hosts = sum(outdated.values())
+    return Result(
+        command="plan",
+        result="refused" if blocking else "done",
+        exit_code=Refused.exit_code if blocking else EXIT_OK,
+        cluster=seen.cluster,
+        reason=f"{blocking.code} {blocking.subject}: {blocking.measured}" if blocking else _sentence(hosts, forecast),
+        next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
+        remaining=hosts,
+        findings=findings,
+        more={"plan": _plain(forecast)},
+    )
+
+
+def _sentence(hosts: int, forecast: Forecast) -> str:
+    low, high = (round(each.total_seconds() / 60) for each in (forecast.low, forecast.high))
+    return f"{hosts} host(s) would be replaced in {low} to {high} minutes"
+
+
+def _plain(forecast: Forecast) -> dict[str, Any]:
+    main = forecast.main
+    best = forecast.recommended
+    return {
+        "seconds": {
+            "low": round(forecast.low.total_seconds()),
+            "likely": round(forecast.likely.total_seconds()),
+            "high": round(forecast.high.total_seconds()),
+        },
+        "result": main.verdict.result,
+        "reason": main.verdict.reason,
+        "rounds": main.rounds,
+        "peak_hosts": main.tally.peak,
+        "surplus_host_hours": _hours(main),
+        "tasks": main.tally.tasks,
+        "moved": len(main.tally.moved),
+        "moves_per_task": round(main.tally.moves, 2),
+        "lowest_capacity": round(main.tally.lowest, 3),
+        "lowest_service": main.tally.lowest_service,
+        "timeline": [_plain_step(step) for step in main.steps],
+        "services": [
+            {
+                "service": moves.service,
+                "tasks": moves.tasks,
+                "moved": moves.moved,
+                "first": round(moves.first.total_seconds()),
+                "last": round(moves.last.total_seconds()),
+            }
+            for moves in main.moves
+        ],
+        "waits": [
+            {
+                "kind": wait.kind,
+                "subject": wait.subject,
+                "reason": wait.reason,
+                "seconds": round(waited.total_seconds()),
+            }
+            for wait, waited in main.longest
+        ],
+        "options": [_plain_option(option, recommended=option is best) for option in forecast.options],
+        "recommendation": {"option": name_of(best.policy) if best else None, "why": forecast.why},
+        "not_rehearsed": list(forecast.skipped),
+        "assumptions": [_plain_habit(habit) for habit in shown(forecast.habits)],
+    }
+
+
+def _hours(rehearsal: Rehearsal) -> float:
+    return round(rehearsal.surplus.total_seconds() / 3600, 2)
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
+    facts = step.event.facts
+    hosts = facts["hosts"] if "hosts" in facts else [facts["host"]] if "host" in facts else []
+    return {
+        "after": round(step.after.total_seconds()),
+        "event": step.event.kind,
+        "group": facts.get("group"),
+        "hosts": list(hosts),
+        "why": facts.get("why", ""),
+        "moves": dict(step.moves),
+    }
+
+
+def _plain_option(option: Option, *, recommended: bool) -> dict[str, Any]:
+    rehearsal = option.rehearsal
+    return {
+        "option": name_of(option.policy),
+        "strategy": option.policy.strategy,
+        "max_surge": str(option.policy.surge) if option.policy.strategy == "rolling" else None,
+        "seconds": round(rehearsal.took.total_seconds()),
+        "peak_hosts": rehearsal.tally.peak,
+        "surplus_host_hours": _hours(rehearsal),
+        "moves_per_task": round(rehearsal.tally.moves, 2),
+        "result": rehearsal.verdict.result,
+        "reason": rehearsal.verdict.reason,
+        "asked": option.asked,
+        "recommended": recommended,
+    }
+
+
+def shown(habits: Habits) -> list[Habit]:
+    """The assumptions that a reader is told: one for each thing and subject, groups before tasks."""
+    order = ("reaction", "boot", "registration", "start", "stop", "deregistration", "health")
+    return sorted(habits.all, key=lambda habit: order.index(habit.what))
+
+
+def _plain_habit(habit: Habit) -> dict[str, Any]:
+    return {
+        "what": habit.what,
+        "subject": habit.subject,
+        "seconds": {"low": round(habit.low, 1), "mean": round(habit.mean, 1), "high": round(habit.high, 1)},
+        "samples": habit.samples,
+        "known": habit.known,
+        "source": habit.source,
+    }
