@@ -35,7 +35,7 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Screen", "abort", "check_ami", "replace_hosts", "status"]
+__all__ = ["Screen", "abort", "check_ami", "check_instances", "check_same", "replace_hosts", "status"]
 
 
 class Screen(Protocol):
@@ -96,8 +96,8 @@ def replace_hosts(
     """
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
-    _check_instances(seen, policy)
-    _check_same(seen, policy)
+    check_instances(seen, policy)
+    check_same(seen, policy)
     policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
@@ -150,7 +150,7 @@ def abort(
     return run.go(observer)
 
 
-def _check_same(seen: Snapshot, policy: Policy) -> None:
+def check_same(seen: Snapshot, policy: Policy) -> None:
     """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
     if seen.roll is None:
         return
@@ -167,7 +167,7 @@ def _check_same(seen: Snapshot, policy: Policy) -> None:
         )
 
 
-def _check_instances(seen: Snapshot, policy: Policy) -> None:
+def check_instances(seen: Snapshot, policy: Policy) -> None:
     """Hosts that were asked for by name have to be there; on a resumed roll some are rightly gone."""
     unknown = [name for name in policy.instances if name not in seen.hosts]
     if unknown and seen.roll is None:

@@ -205,7 +205,9 @@ def _stops(terrain: Terrain) -> Iterable[Habit]:
         if own:
             yield _habit("stop", family, own, f"tasks of {family} that stopped in the last hour")
         else:
-            yield _supposed("stop", family, (min(1.0, limit), limit), f"none stopped lately: its stop timeout is {limit:g}s")
+            yield _supposed(
+                "stop", family, (min(1.0, limit), limit), f"none stopped lately: its stop timeout is {limit:g}s"
+            )
 
 
 def _targets(terrain: Terrain) -> Iterable[Habit]:
@@ -223,7 +225,8 @@ def _targets(terrain: Terrain) -> Iterable[Habit]:
             source="its deregistration delay",
         )
         yield replace(
-            _supposed("health", group.name, (interval / 6, interval), f"one check passed, every {interval:g}s"), samples=1
+            _supposed("health", group.name, (interval / 6, interval), f"one check passed, every {interval:g}s"),
+            samples=1,
         )
 
 

@@ -1,11 +1,11 @@
 """The command ``plan``: findings and forecast, side by side. It reads, and changes nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ecsroll.aws import Aws
-from ecsroll.checks import check_instances, check_same
+from ecsroll.commands import Screen, check_instances, check_same
 from ecsroll.decide import decide
 from ecsroll.drain import Kind
 from ecsroll.errors import EXIT_OK, Refused
@@ -20,21 +20,10 @@ from ecsroll.rehearsal import Rehearsal, Step
 from ecsroll.result import Result
 from ecsroll.turn import Turn, outdated_by_group
 
-__all__ = ["Plan", "plan"]
+__all__ = ["plan"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is shown to a person; ``result`` says the same as JSON does. ``forecast`` is None with nothing to do."""
-
-    seen: Snapshot
-    policy: Policy
-    outdated: Mapping[str, int]
-    forecast: Forecast | None
-    result: Result
-
-
-def plan(aws: Aws, cluster: str, policy: Policy) -> Plan:
+def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     """What ``replace`` with this policy would do, how long it would take, and what would stand in its way.
 
     Raises NotFound and Refused as ``replace`` does before its first change.
@@ -49,7 +38,7 @@ def plan(aws: Aws, cluster: str, policy: Policy) -> Plan:
     terrain = explore(aws, observer, seen)
     findings = (*preflight(seen, policy), *observer.findings.values(), *terrain.findings)
     if decision.verdict is not None and decision.verdict.result == "nothing":
-        result = Result(
+        return Result(
             command="plan",
             result="nothing",
             exit_code=EXIT_OK,
@@ -58,11 +47,10 @@ def plan(aws: Aws, cluster: str, policy: Policy) -> Plan:
             findings=_once(findings),
             more={"plan": None},
         )
-        return Plan(seen=seen, policy=policy, outdated=outdated, forecast=None, result=result)
     forecast = foresee(terrain, seen, policy, learn(terrain), outdated, aws.clock.elapsed)
     findings = _once((*findings, *_foreseen(forecast.main)))
-    result = _result(seen, outdated, forecast, findings)
-    return Plan(seen=seen, policy=policy, outdated=outdated, forecast=forecast, result=result)
+    screen.intend(seen, policy, outdated, findings)
+    return _result(seen, outdated, forecast, findings)
 
 
 def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -107,9 +95,7 @@ def _at(main: Rehearsal) -> str:
 # As JSON ---------------------------------------------------------------------------------------------------------
 
 
-def _result(
-    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast, findings: tuple[Finding, ...]
-) -> Result:
+def _result(seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast, findings: tuple[Finding, ...]) -> Result:
     blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
     hosts = sum(outdated.values())
     return Result(

@@ -80,10 +80,12 @@ def durations(habits: Habits, lean: float) -> Durations:
     return made
 
 
-def rehearse(terrain: Terrain, seen: Snapshot, policy: Policy, habits: Habits, *, lean: float = 0.0, seed: int = 0) -> Rehearsal:
+def rehearse(
+    terrain: Terrain, seen: Snapshot, policy: Policy, habits: Habits, *, lean: float = 0.0, seed: int = 0
+) -> Rehearsal:
     """Roll the replica with this policy until there is a verdict. Changes nothing of the real cluster."""
     sim = replica(terrain, seen, policy, durations(habits, lean), seed=seed)
-    aws = Aws(sim, sim, workers=1, chance=Random(seed))
+    aws = Aws(sim, sim, workers=1, chance=Random(seed))  # noqa: S311 - the jitter of its retries
     observer = Observer(aws, terrain.cluster, policy.groups)
     notes = _Notes(began=sim.now())
     for step in rounds(observer, Actor(aws, observer), policy, sim, Ways(tell=notes.hear)):
@@ -160,9 +162,9 @@ class _Notes:
         times: dict[str, list[timedelta]] = {}
         for service, _, after in self.moved.values():
             times.setdefault(service, []).append(after)
-        for name, after in sorted(times.items(), key=lambda pair: (min(pair[1]), pair[0])):
+        for name, moments in sorted(times.items(), key=lambda pair: (min(pair[1]), pair[0])):
             tasks = seen.services[name].desired if name in seen.services else 0
-            yield Moves(service=name, tasks=tasks, moved=len(after), first=min(after), last=max(after))
+            yield Moves(service=name, tasks=tasks, moved=len(moments), first=min(moments), last=max(moments))
 
 
 def _surplus(seen: Snapshot) -> int:

@@ -210,7 +210,7 @@ class _Builder:
         self.sim.compute.templates.configurations[facts.name] = made
 
     def _data(self, data: Answer) -> dict[str, Any]:
-        """Launch data whose user data names the cluster so that the simulated agent can read it: scripts may hide it."""
+        """Launch data whose user data names the cluster plainly: real scripts may hide it from a simulated agent."""
         script = f"#!/bin/sh\necho ECS_CLUSTER={self.terrain.cluster} >> /etc/ecs/ecs.config\n"
         return {**data, "UserData": base64.b64encode(script.encode()).decode()}
 

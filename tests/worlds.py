@@ -1,7 +1,6 @@
 """Generated clusters whose true durations nobody tells: a plan sees them only through what AWS keeps of their past."""
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -64,14 +63,14 @@ def _durations(chance: random.Random, services: tuple[ServiceSet, ...]) -> Durat
     whole = chance.uniform(45, 180)
     share = chance.uniform(0.3, 0.7)
     names = [service.name for service in services]
-    stops: Mapping[str, Span] = {
+    stops: dict[str, Span] = {
         service.name: _around(chance, 0.5, service.stop_timeout) for service in services if not service.daemon
     }
     return Durations(
         boots={"web": _around(chance, whole * share * 0.9, whole * share * 1.1)},
         registers={"web": _around(chance, whole * (1 - share) * 0.9, whole * (1 - share) * 1.1)},
         starts={name: _around(chance, 1, 60) for name in names},
-        stops=dict(stops),
+        stops=stops,
     )
 
 
