@@ -20,15 +20,16 @@ from ecsroll.terrain import Terrain
 
 __all__ = ["Forecast", "Option", "foresee", "name_of"]
 
-BUDGET = 3.0
-"""Seconds after which no further rehearsal is begun: a plan is to be answered within five."""
+BUDGET = 2.5
+"""Seconds after which no further rehearsal is begun: a plan is to be answered within five, its readings included."""
 MARGIN, CHANCE = 0.04, 0.14
 """Of the time: what a rehearsal never gets right, and what chance does to the work of a single host."""
 UNREHEARSED = 0.25
 """Of the time: the range where a cluster is too large to be rehearsed three times."""
 WORTH_TIME, WORTH_MOVES = 0.25, 0.15
 """What more hosts at once have to save: a quarter of the time, or one task in seven moving once more."""
-OTHERS = (Amount(1), Amount(2), Amount(10, percent=True), Amount(25, percent=True))
+OTHERS = (Amount(1), Amount(25, percent=True), Amount(2), Amount(10, percent=True))
+"""Surges that are tried beside the one asked for, in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,8 @@ def _range(took: Sequence[timedelta], hosts: int) -> tuple[timedelta, timedelta,
 
 def _others(seen: Snapshot, policy: Policy, outdated: Mapping[str, int]) -> Iterable[Policy]:
     """Other surges, and all new hosts first: each once, by what it comes to in hosts."""
-    ways = [replace(policy, strategy="rolling", surge=amount) for amount in OTHERS]
-    ways.append(replace(policy, strategy="double"))
+    ways = [replace(policy, strategy="double")]
+    ways += [replace(policy, strategy="rolling", surge=amount) for amount in OTHERS]
     known = {_room(seen, policy, outdated)}
     for way in ways:
         room = _room(seen, way, outdated)

@@ -18,7 +18,7 @@ from ecsroll.observe import Observer
 from ecsroll.preflight import preflight
 from ecsroll.rehearsal import Rehearsal, Step
 from ecsroll.result import Result
-from ecsroll.turn import Turn, outdated_by_group
+from ecsroll.turn import outdated_by_group
 
 __all__ = ["plan"]
 
@@ -64,7 +64,8 @@ def _foreseen(main: Rehearsal) -> tuple[Finding, ...]:
         return ()
     wait = max(main.longest, key=lambda pair: pair[1], default=None)
     subject = wait[0].subject if wait else main.last.seen.cluster
-    unforeseeable = _waits_for_people(main)
+    # Only standalone tasks hold it, and nobody but their owner knows when they end.
+    unforeseeable = main.held == {Kind.STANDALONE}
     return (
         Finding(
             code="EC180",
@@ -74,18 +75,6 @@ def _foreseen(main: Rehearsal) -> tuple[Finding, ...]:
             fix=verdict.next or "ecsroll plan shows what it waited for longest; remove that, or allow what it names",
         ),
     )
-
-
-def _waits_for_people(main: Rehearsal) -> bool:
-    """Whether only standalone tasks hold the drained hosts: nobody but their owner knows when they end."""
-    seen, memory = main.last.seen, main.last.memory
-    kinds = set()
-    for name, group in seen.groups.items():
-        page = seen.ledgers.get(name)
-        if page is not None and seen.roll is not None:
-            turn = Turn(seen, memory, main.policy, seen.roll, group, page)
-            kinds |= {hold.kind for host in turn.draining for hold in turn.held_by(host)}
-    return kinds == {Kind.STANDALONE}
 
 
 def _at(main: Rehearsal) -> str:
@@ -155,7 +144,7 @@ def _plain(forecast: Forecast) -> dict[str, Any]:
             }
             for wait, waited in main.longest
         ],
-        "options": [_plain_option(option, recommended=option is best) for option in forecast.options],
+        "options": [_plain_option(option, forecast) for option in forecast.options],
         "recommendation": {"option": name_of(best.policy) if best else None, "why": forecast.why},
         "not_rehearsed": list(forecast.skipped),
         "assumptions": [_plain_habit(habit) for habit in shown(forecast.habits)],
@@ -179,20 +168,21 @@ def _plain_step(step: Step) -> dict[str, Any]:
     }
 
 
-def _plain_option(option: Option, *, recommended: bool) -> dict[str, Any]:
+def _plain_option(option: Option, forecast: Forecast) -> dict[str, Any]:
     rehearsal = option.rehearsal
+    took = forecast.likely if option.asked else rehearsal.took
     return {
         "option": name_of(option.policy),
         "strategy": option.policy.strategy,
         "max_surge": str(option.policy.surge) if option.policy.strategy == "rolling" else None,
-        "seconds": round(rehearsal.took.total_seconds()),
+        "seconds": round(took.total_seconds()),
         "peak_hosts": rehearsal.tally.peak,
         "surplus_host_hours": _hours(rehearsal),
         "moves_per_task": round(rehearsal.tally.moves, 2),
         "result": rehearsal.verdict.result,
         "reason": rehearsal.verdict.reason,
         "asked": option.asked,
-        "recommended": recommended,
+        "recommended": option is forecast.recommended,
     }
 
 

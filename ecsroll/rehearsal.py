@@ -10,10 +10,11 @@ from ecsroll import drain
 from ecsroll.act import Actor
 from ecsroll.asg import natural
 from ecsroll.aws import Aws
+from ecsroll.drain import Kind
 from ecsroll.engine import Round, Ways, rounds
 from ecsroll.events import Event
 from ecsroll.habits import Habits
-from ecsroll.model import Policy, Snapshot, Verdict, Wait
+from ecsroll.model import Host, Policy, Snapshot, Verdict, Wait
 from ecsroll.observe import Observer
 from ecsroll.replica import replica
 from ecsroll.simulator.world import Durations
@@ -22,6 +23,8 @@ from ecsroll.terrain import Terrain
 
 __all__ = ["Moves", "Rehearsal", "Step", "rehearse"]
 
+LONGEST = 5
+"""Waits that are remembered."""
 MOST_ROUNDS = 20_000
 """Rounds after which a rehearsal is given up: at the usual interval more than three days."""
 
@@ -61,7 +64,9 @@ class Rehearsal:
     surplus: timedelta
     """Hosts above what the groups want by themselves, times how long they were there: host-hours."""
     longest: tuple[tuple[Wait, timedelta], ...]
-    """What was waited for longest, and for how long."""
+    """What was waited for longest of each kind of wait, and for how long; the longest first."""
+    held: frozenset[Kind]
+    """Where the roll stopped itself: what held the hosts that it was draining then."""
     last: Round
     """The round that brought the verdict."""
 
@@ -87,18 +92,19 @@ def rehearse(
     sim = replica(terrain, seen, policy, durations(habits, lean), seed=seed)
     aws = Aws(sim, sim, workers=1, chance=Random(seed))  # noqa: S311 - the jitter of its retries
     observer = Observer(aws, terrain.cluster, policy.groups)
-    notes = _Notes(began=sim.now())
+    notes = _Notes(policy=policy, began=sim.now())
     for step in rounds(observer, Actor(aws, observer), policy, sim, Ways(tell=notes.hear)):
         notes.read(step)
         if step.number >= MOST_ROUNDS:
             break
-    return notes.rehearsal(policy)
+    return notes.rehearsal()
 
 
 @dataclass(slots=True)
 class _Notes:
     """What is written down while it goes on."""
 
+    policy: Policy
     began: datetime
     tally: Tally = field(default_factory=Tally)
     steps: list[Step] = field(default_factory=list)
@@ -107,6 +113,7 @@ class _Notes:
     waited: dict[str, tuple[Wait, timedelta]] = field(default_factory=dict)
     moved: dict[str, tuple[str, str, timedelta]] = field(default_factory=dict)
     """Tasks that moved: service, host, and when the host was first seen to be drained."""
+    held: frozenset[Kind] | None = None
     last: Round | None = None
 
     def read(self, step: Round) -> None:
@@ -115,31 +122,38 @@ class _Notes:
             self.surplus += (step.seen.at - self.last.seen.at) * _surplus(self.last.seen)
         self.tally.read(step.seen)
         self._read_moves(step.seen)
+        if step.memory.stop is not None and self.held is None:
+            self.held = frozenset(self._holds(step))
         for wait in step.decision.waits:
             if wait.since is not None:
-                self.waited[f"{wait.kind}:{wait.subject}"] = (wait, step.seen.at - wait.since)
+                waited = step.seen.at - wait.since
+                if wait.kind not in self.waited or waited >= self.waited[wait.kind][1]:
+                    self.waited[wait.kind] = (wait, waited)
         self.last = step
 
     def _read_moves(self, seen: Snapshot) -> None:
         """The tasks of the hosts that the roll drains: read whole only from then on."""
-        epochs = seen.past | ({seen.roll.epoch} if seen.roll else frozenset())
-        for host in seen.hosts.values():
-            if host.draining and drain.ours(host, epochs):
-                for task in seen.on(host):
-                    if task.service is not None and not task.daemon:
-                        self.moved.setdefault(task.arn, (task.service, host.id, seen.at - self.began))
+        for host in _drained(seen):
+            for task in seen.on(host):
+                if task.service is not None and not task.daemon:
+                    self.moved.setdefault(task.arn, (task.service, host.id, seen.at - self.began))
+
+    def _holds(self, step: Round) -> Iterable[Kind]:
+        for host in _drained(step.seen):
+            lost = step.memory.agentless.get(host.id)
+            yield from (hold.kind for hold in drain.holds(host, step.seen, lost, self.policy))
 
     def hear(self, event: Event) -> None:
         """A fact."""
         self.steps.append(Step(after=event.at - self.began, event=event))
 
-    def rehearsal(self, policy: Policy) -> Rehearsal:
+    def rehearsal(self) -> Rehearsal:
         """All of it."""
         assert self.last is not None
         verdict = self.last.decision.verdict or Verdict(result="halted", reason="no end was in sight")
         longest = sorted(self.waited.values(), key=lambda pair: -pair[1])
         return Rehearsal(
-            policy=policy,
+            policy=self.policy,
             verdict=verdict,
             took=self.last.seen.at - self.began,
             rounds=self.last.number,
@@ -147,7 +161,8 @@ class _Notes:
             moves=tuple(self._by_service(self.last.seen)),
             tally=self.tally,
             surplus=self.surplus,
-            longest=tuple(longest[:5]),
+            longest=tuple(pair for pair in longest if pair[1])[:LONGEST],
+            held=self.held or frozenset(),
             last=self.last,
         )
 
@@ -165,6 +180,12 @@ class _Notes:
         for name, moments in sorted(times.items(), key=lambda pair: (min(pair[1]), pair[0])):
             tasks = seen.services[name].desired if name in seen.services else 0
             yield Moves(service=name, tasks=tasks, moved=len(moments), first=min(moments), last=max(moments))
+
+
+def _drained(seen: Snapshot) -> list[Host]:
+    """The hosts that the roll drains at this moment."""
+    epochs = seen.past | ({seen.roll.epoch} if seen.roll else frozenset())
+    return [host for host in seen.hosts.values() if host.draining and drain.ours(host, epochs)]
 
 
 def _surplus(seen: Snapshot) -> int:

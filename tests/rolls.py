@@ -23,7 +23,7 @@ from ecsroll.simulator.quick import QuickSimulation
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from tests.watch import Watch, WatchedWorld
 
-__all__ = ["Death", "Killed", "Meanwhile", "Step", "Told", "carry_out", "on", "stage_of"]
+__all__ = ["Death", "Killed", "Meanwhile", "Step", "Told", "carry_out", "cut_off", "on", "stage_of"]
 
 MEMORY_LIMIT = 4096
 MOST_ROUNDS = 1500
@@ -135,6 +135,21 @@ def carry_out(
     told.watch.check_end(told.verdict)
     assert not told.watch.breaches, "\n".join(told.watch.breaches)
     return told
+
+
+def cut_off(stage: Stage, policy: Policy, call: int) -> None:
+    """Roll, and be killed just after the n-th changing call has landed."""
+    mortal = _Mortal(Death(call, landed=True))
+    stage.sim.door.before.append(mortal.before)
+    stage.sim.door.after.append(mortal.after)
+    try:
+        _live(Told(stage, Watch(stage, policy)), policy, [])
+    except Killed:
+        return
+    finally:
+        stage.sim.door.before.remove(mortal.before)
+        stage.sim.door.after.remove(mortal.after)
+    raise AssertionError(f"the roll had no {call} changing calls")
 
 
 @dataclass(slots=True)
