@@ -24,8 +24,8 @@ class World:
 def generated(seed: int) -> World:
     """One of many: sizes, services, policies and true durations are drawn."""
     chance = random.Random(seed)
-    hosts = chance.randint(3, 10)
-    services = tuple(_service(chance, number, hosts) for number in range(chance.randint(1, 4)))
+    hosts = chance.randint(3, 6)
+    services = tuple(_service(chance, number, hosts) for number in range(chance.randint(1, 3)))
     if chance.random() < 0.6:
         services = (ServiceSet(name="logs", daemon=True, cpu=64, memory=64), *services)
     world = WatchedWorld(seed=seed, durations=_durations(chance, services))
@@ -93,5 +93,5 @@ def _policy(chance: random.Random) -> Policy:
         strategy=chance.choice(("rolling", "rolling", "rolling", "double")),
         canary=chance.choice((0, 1, 1)),
         good_readings=chance.randint(1, 3),
-        poll_interval=timedelta(seconds=chance.choice((5, 10, 15))),
+        poll_interval=timedelta(seconds=chance.choice((10, 15, 15))),
     )
