@@ -213,9 +213,10 @@ def _plan(shared: Shared, policies: "dict[str, Policy]") -> NoReturn:
     shared.finish(one(names[0]) if len(names) == 1 else several.in_turn("plan", names, one_of_many))
 
 
-@command(app, "check-ami")
+@command(app, "check-ami", settings=("min-ami-age", "deny-ami"))
 def check_ami(
     shared: Shared,
+    given: Given,
     cluster: Clusters = None,
     all_clusters: Annotated[
         bool,
@@ -234,7 +235,9 @@ def check_ami(
         what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
         raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
     named(*cluster or ())
-    shared.finish(checked(shared.aws(), cluster or (), exit_code=exit_code))
+    only = cluster[0] if cluster and len(cluster) == 1 else ""  # of several, the policy of all is what they share
+    policy = given.policy(shared.file.layers(only))
+    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy))
 
 
 @command(app, settings=("drain-timeout", "poll-interval", "lease-ttl", "stop-grace"))

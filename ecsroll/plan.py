@@ -1,18 +1,16 @@
 """The command ``plan``: findings and forecast, side by side. It reads, and changes nothing."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ecsroll.aws import Aws
-from ecsroll.commands import Screen, check_instances, check_same
+from ecsroll.commands import Screen, intended
 from ecsroll.decide import decide
 from ecsroll.drain import Kind
 from ecsroll.errors import EXIT_OK, Refused
 from ecsroll.explore import explore
 from ecsroll.forecast import Forecast, Option, foresee, name_of
 from ecsroll.habits import Habit, Habits, learn
-from ecsroll.images import choose_images
 from ecsroll.model import Finding, Memory, Policy, Snapshot
 from ecsroll.observe import Observer
 from ecsroll.preflight import preflight
@@ -30,9 +28,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     """
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
-    check_instances(seen, policy)
-    check_same(seen, policy)
-    policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
+    policy = intended(observer, seen, policy)
     decision, _ = decide(seen, Memory(), policy)
     outdated = outdated_by_group(seen, policy)
     terrain = explore(aws, observer, seen)
