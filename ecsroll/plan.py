@@ -183,7 +183,7 @@ def _plain_step(step: Step) -> dict[str, Any]:
         "group": facts.get("group"),
         "hosts": list(hosts),
         "why": facts.get("why", ""),
-        "moves": dict(step.moves),
+        "moves": [{"service": service, "tasks": tasks} for service, tasks in sorted(step.moves.items())],
     }
 
 
