@@ -50,7 +50,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     forecast: Forecast | None = None
     try:
         forecast = foresee(terrain, seen, policy, learn(terrain), outdated, aws.clock.elapsed)
-        findings = (*findings, *_foreseen(forecast.main))
+        findings = (*findings, *_foreseen(forecast))
     except Unrehearsable as error:
         findings = (*findings, _unrehearsable(cluster, error))
     findings = _once(findings)
@@ -72,21 +72,21 @@ def _unrehearsable(cluster: str, error: Unrehearsable) -> Finding:
     )
 
 
-def _foreseen(main: Rehearsal) -> tuple[Finding, ...]:
-    """A rehearsal that does not come to a good end: what it stands before, and since when."""
-    verdict = main.verdict
-    if verdict.result in {"done", "nothing"}:
+def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
+    """Rehearsals that do not come to a good end: what they stand before, and when."""
+    if not forecast.halted:
         return ()
-    wait = max(main.longest, key=lambda pair: pair[1], default=None)
-    subject = wait[0].subject if wait else main.last.seen.cluster
-    # Only standalone tasks hold it, and nobody but their owner knows when they end.
-    unforeseeable = main.held == {Kind.STANDALONE}
+    first, verdict = forecast.halted[0], forecast.halted[0].verdict
+    wait = first.longest[0][0] if first.longest else None
+    often = f"{len(forecast.halted)} of {forecast.tried} rehearsals end" if forecast.tried > 1 else "the rehearsal ends"
+    # Only standalone tasks hold it, and nobody but their owner knows when they end; or every host is replaced by then.
+    certain = len(forecast.halted) == forecast.tried and first.held != {Kind.STANDALONE} and verdict.remaining > 0
     return (
         Finding(
             code="EC180",
-            severity="warning" if unforeseeable else "blocking",
-            subject=subject,
-            measured=f"the rehearsal ends {_at(main)} with {verdict.remaining} host(s) left: {verdict.reason}",
+            severity="blocking" if certain else "warning",
+            subject=wait.subject if wait else first.last.seen.cluster,
+            measured=f"{often} {_at(first)} with {verdict.remaining} host(s) left: {verdict.reason}",
             fix=verdict.next or "ecsroll plan shows what it waited for longest; remove that, or allow what it names",
         ),
     )

@@ -75,6 +75,11 @@ class Rehearsal:
     last: Round
     """The round that brought the verdict."""
 
+    @property
+    def well(self) -> bool:
+        """Whether it came to a good end."""
+        return self.verdict.result in {"done", "nothing"}
+
 
 def durations(habits: Habits, lean: float) -> Durations:
     """The simulated AWS's durations as they were learned; ``lean`` goes to the quick (-1) or the slow (1) side."""
