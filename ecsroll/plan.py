@@ -72,13 +72,23 @@ def _unrehearsable(cluster: str, error: Unrehearsable) -> Finding:
     )
 
 
+_FIXES = {
+    Kind.SERVICE: "let the service move: see its deployment bounds, its placement constraints, the room for its tasks",
+    Kind.PROTECTED: "wait until the protection has ended, or give a longer --drain-timeout",
+    Kind.STANDALONE: "let the task end first, or give a longer --drain-timeout",
+    Kind.STOPPING: "give a longer --drain-timeout: its deregistration delay and stop timeout take that long",
+}
+"""What helps, by what held the hosts when a rehearsal halted; the most telling one first."""
+
+
 def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
     """Rehearsals that do not come to a good end: what they stand before, and when."""
     if not forecast.halted:
         return ()
     first, verdict = forecast.halted[0], forecast.halted[0].verdict
     wait = first.longest[0][0] if first.longest else None
-    often = f"{len(forecast.halted)} of {forecast.tried} rehearsals end" if forecast.tried > 1 else "the rehearsal ends"
+    minutes = round(first.took.total_seconds() / 60)
+    often = f" (in {len(forecast.halted)} of {forecast.tried} rehearsals)" if forecast.tried > 1 else ""
     # Only standalone tasks hold it, and nobody but their owner knows when they end; or every host is replaced by then.
     certain = len(forecast.halted) == forecast.tried and first.held != {Kind.STANDALONE} and verdict.remaining > 0
     return (
@@ -86,14 +96,10 @@ def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
             code="EC180",
             severity="blocking" if certain else "warning",
             subject=wait.subject if wait else first.last.seen.cluster,
-            measured=f"{often} {_at(first)} with {verdict.remaining} host(s) left: {verdict.reason}",
-            fix=verdict.next or "ecsroll plan shows what it waited for longest; remove that, or allow what it names",
+            measured=f"halts after {minutes} min{often}, {verdict.remaining} host(s) left: {verdict.reason}",
+            fix=next((fix for kind, fix in _FIXES.items() if kind in first.held), "mend that, and plan again"),
         ),
     )
-
-
-def _at(main: Rehearsal) -> str:
-    return f"{round(main.took.total_seconds() / 60)} minutes after its beginning"
 
 
 # As JSON ---------------------------------------------------------------------------------------------------------

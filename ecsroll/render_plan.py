@@ -185,7 +185,7 @@ def _options(options: Sequence[Said]) -> Table:
     for row in options:
         marks = [word for word in ("asked", "recommended") if row[word]]
         good = row["result"] in {"done", "nothing"}
-        end = ", ".join(marks) if good else ", ".join([*marks, f"{row['result']}: {row['reason']}"])
+        end = ", ".join(marks if good else [*marks, row["result"]])
         table.add_row(
             Text(row["option"], style="bold" if row["asked"] else ""),
             _about(row["seconds"]),

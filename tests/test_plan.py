@@ -1,12 +1,23 @@
 """``ecsroll plan``: what it foresees, what it says, and that it changes nothing whatever it finds."""
 
 import time
-from typing import Any
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from ecsroll.demo import demo_stage
+from ecsroll.drain import Kind
+from ecsroll.forecast import Forecast
+from ecsroll.habits import Habits
+from ecsroll.model import Policy, Verdict, Wait
+from ecsroll.plan import _foreseen
+from ecsroll.rehearsal import Rehearsal
+from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
+from ecsroll.simulator.world import Refusal
+from ecsroll.tally import Tally
 from tests.console import Ran, denying, ecsroll
 from tests.rolls import cut_off, stage_of
 from tests.scenarios import (
@@ -199,6 +210,73 @@ def test_a_reading_that_is_denied_is_a_finding_and_the_forecast_stands() -> None
     assert "registration" in boot["source"], "learned from the hosts, as no activity tells"
 
 
+def test_without_what_the_group_launches_there_is_no_rehearsal_and_the_findings_stand() -> None:
+    stage = stage_of(GroupSet(hosts=2), services=(WORKER,), quick=True)
+    reads = 0
+
+    def deny(call: Call) -> None:
+        nonlocal reads
+        reads += call.operation == "DescribeLaunchTemplateVersions"
+        if call.operation == "DescribeLaunchTemplateVersions" and reads > 1:
+            raise Refusal("AccessDeniedException", "not any more")
+
+    stage.sim.door.before.append(deny)
+    ran = planned(stage, "--json")
+    assert ran.code == 0, ran
+    assert {"EC181", "EC190"} <= codes(ran, "warning")
+    assert ran.result["plan"] is None
+    assert "how long it takes is not known" in ran.result["reason"]
+
+
+def rehearsed(result: Any = "done", remaining: int = 0, held: Kind | None = None) -> Rehearsal:
+    return Rehearsal(
+        policy=Policy(),
+        verdict=Verdict(result=result, reason="it says why", remaining=remaining),
+        took=timedelta(minutes=20),
+        rounds=1,
+        steps=(),
+        moves=(),
+        tally=Tally(),
+        surplus=timedelta(),
+        longest=((Wait(kind="drain", subject="i-1", reason="because"), timedelta(minutes=5)),),
+        held=frozenset([held] if held else []),
+        last=cast("Any", None),
+    )
+
+
+GOOD, STUCK_AT_3 = rehearsed(), rehearsed("halted", 3, Kind.SERVICE)
+ENDS = [
+    pytest.param([GOOD] * 3, None, id="all end well"),
+    pytest.param([STUCK_AT_3] * 3, "blocking", id="none does"),
+    pytest.param([GOOD, GOOD, STUCK_AT_3], "warning", id="one does not: it may, or may not, happen"),
+    pytest.param([rehearsed("halted", 0)] * 3, "warning", id="every host is replaced when it halts"),
+    pytest.param([rehearsed("halted", 3, Kind.STANDALONE)] * 3, "warning", id="only standalone tasks hold it"),
+    pytest.param([STUCK_AT_3], "blocking", id="the only rehearsal that there was time for does not"),
+]
+
+
+@pytest.mark.parametrize(("runs", "severity"), ENDS)
+def test_how_sure_it_is_that_the_roll_will_halt(runs: list[Rehearsal], severity: str | None) -> None:
+    forecast = Forecast(
+        main=runs[0],
+        halted=tuple(run for run in runs if not run.well),
+        tried=len(runs),
+        low=timedelta(),
+        likely=timedelta(),
+        high=timedelta(),
+        options=(),
+        recommended=None,
+        why="",
+        skipped=(),
+        habits=Habits(()),
+    )
+    found = _foreseen(forecast)
+    assert [finding.severity for finding in found] == ([severity] if severity else [])
+    if found:
+        assert found[0].subject == "i-1"
+        assert "halts after 20 min" in found[0].measured
+
+
 # A roll that is under way ----------------------------------------------------------------------------------------
 
 
@@ -220,6 +298,39 @@ def test_another_strategy_than_the_roll_was_begun_with_is_refused() -> None:
     ran = planned(stage, "--json", "--strategy", "double")
     assert ran.code == 4
     assert "was begun with another --strategy" in ran.result["reason"]
+
+
+# As a story ------------------------------------------------------------------------------------------------------
+
+FOLDER = Path(__file__).parent / "transcripts" / "plans"
+
+
+def wide(stage: Stage, *words: str) -> str:
+    ran = planned(stage, *words)
+    return f"{ran.err}{ran.out}exit {ran.code}\n"
+
+
+def with_a_standalone_task() -> Stage:
+    stage = stage_of(GroupSet(hosts=2), services=(WORKER,), quick=True)
+    run_a_task(stage, 600)
+    return stage
+
+
+STORIES = {
+    "demo": lambda: wide(demo_stage(), "--max-surge", "2"),
+    "stuck": lambda: wide(stage_of(GroupSet(), services=(STUCK, WORKER), quick=True), "--drain-timeout", "5m"),
+    "standalone": lambda: wide(with_a_standalone_task(), "--drain-timeout", "5m"),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_plan_reads_as_it_did(name: str, request: pytest.FixtureRequest) -> None:
+    text = STORIES[name]()
+    file = FOLDER / f"{name}.txt"
+    if request.config.getoption("--update-transcripts"):
+        FOLDER.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert file.read_text() == text, "the plan has changed: read it, then pytest --update-transcripts"
 
 
 # It changes nothing ----------------------------------------------------------------------------------------------
