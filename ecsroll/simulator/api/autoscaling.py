@@ -385,15 +385,6 @@ def put_scheduled_update_group_action(sim: "Simulation", params: Params) -> dict
     return {}
 
 
-@answers("autoscaling", "DeleteScheduledAction")
-def delete_scheduled_action(sim: "Simulation", params: Params) -> dict[str, Any]:
-    """Forget one."""
-    group = sim.scaling.find(params["AutoScalingGroupName"])
-    if group.scheduled.pop(params["ScheduledActionName"], None) is None:
-        raise Refusal("ValidationError", "Scheduled action name not found")
-    return {}
-
-
 @answers("autoscaling", "DescribeScheduledActions")
 def describe_scheduled_actions(sim: "Simulation", params: Params) -> dict[str, Any]:
     """The scheduled actions of a group, or of all."""
