@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -277,14 +278,27 @@ def demo(
         typer.Option(help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.", min=0),
     ] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of 127.0.0.1 for --serve; without it, a free one.", min=0, max=65535)
+    ] = None,
 ) -> None:
-    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
+    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds.
+
+    With --serve it rolls nothing: it waits to be rolled, from another terminal, by ecsroll or any AWS client.
+    """
     from ecsroll.aws import Aws
     from ecsroll.commands import replace_hosts
-    from ecsroll.demo import DemoClock, demo_stage
+    from ecsroll.demo import DemoClock, check_words, demo_stage, serve_demo
     from ecsroll.policy import settle
 
+    check_words(serve=serve, port=port, speed=speed, quiet=shared.quiet)
     stage = demo_stage(seed=seed)
+    if serve:
+        tell = partial(shared.invite, stage.cluster)
+        shared.finish(serve_demo(stage, port=port or 0, speed=speed, tell=tell, ending=shared.outside.ending))
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind", stage.cluster)
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
     policy = settle({"max-surge": "2"})

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -23,9 +24,11 @@ from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import UsageError
 from ecsroll.policy import SETTINGS, Layer, Setting, settle
 from ecsroll.policy_file import PolicyFile, find
+from ecsroll.signals import ending
 
 if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
+    from ecsroll.events import Event
     from ecsroll.model import Policy
     from ecsroll.render import QuietScreen
     from ecsroll.result import Result
@@ -61,6 +64,8 @@ class Outside:
     err: TextIO = field(default_factory=lambda: sys.stderr)
     ask: Callable[[str], bool] | None = None
     """How a question is asked; None: on the terminal, if there is one."""
+    ending: Callable[[], AbstractContextManager[Callable[[], int]]] = ending
+    """What waits for the signal that ends an endpoint."""
 
 
 @dataclass
@@ -120,6 +125,15 @@ class Shared:
         if self.live and not one_of_many:
             return LiveScreen(console, title)
         return PlainScreen(console, self.verbose, f"{cluster}  " if one_of_many else "")
+
+    def invite(self, cluster: str, event: "Event") -> None:
+        """Say how the simulated AWS is reached: words to paste, so without the time of day before each."""
+        from ecsroll.render import show_endpoint
+
+        if self.json or self.quiet:
+            self.screen("", cluster).event(event)
+        else:
+            show_endpoint(event, err=self.outside.err)
 
     def finish(self, result: "Result") -> NoReturn:
         """Show the result, and leave with its exit code."""

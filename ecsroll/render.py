@@ -36,6 +36,7 @@ __all__ = [
     "picture",
     "sentence",
     "show_cluster",
+    "show_endpoint",
     "show_error",
     "show_result",
 ]
@@ -524,3 +525,17 @@ def show_error(what: str, hint: str, *, err: TextIO) -> None:
     """One sentence, and what to do, on stderr."""
     console = console_for(err)
     _say(console, [Text.assemble(("error: ", "bold red"), what), Text.assemble(("hint:  ", "bold"), hint)])
+
+
+def show_endpoint(event: Event, *, err: TextIO) -> None:
+    """How the simulated AWS is reached, on stderr: lines that can be pasted into another terminal."""
+    facts = event.facts
+    pace = f"its time runs {facts['speed']:g} times as fast as ours"
+    exports = [f"export {name}={value}" for name, value in facts["environment"].items()]
+    lines = [
+        f"The simulated AWS answers at {facts['endpoint']}; {pace}. In another terminal:",
+        *("", *exports),
+        *("", *facts["commands"]),
+        *("", "Ctrl-C closes it."),
+    ]
+    _say(console_for(err), [Text(line) for line in lines])

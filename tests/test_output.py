@@ -61,6 +61,7 @@ def runs() -> tuple[Ran, ...]:
         ecsroll(cut, "check-ami", "--cluster", "demo", "--json"),
         ecsroll(stage_of(), "plan", "--cluster", "demo", "--json"),
         ecsroll(None, "demo", "--json"),
+        ecsroll(None, "demo", "--serve", "--json"),
         ecsroll(cut, "replace", "--fast", "--json"),
         ecsroll(kept, "replace", "--cluster", "demo", "--cluster", "nowhere", "--yes", "--json"),
     )
