@@ -324,7 +324,8 @@ STORIES = {
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_the_plan_reads_as_it_did(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_plan_reads_as_it_did(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     text = STORIES[name]()
     file = FOLDER / f"{name}.txt"
     if request.config.getoption("--update-transcripts"):
