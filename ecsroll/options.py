@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -135,7 +135,7 @@ class Shared:
         else:
             show_endpoint(event, err=self.outside.err)
 
-    def finish(self, result: "Result") -> None:
+    def finish(self, result: "Result") -> NoReturn:
         """Show the result, and leave with its exit code."""
         from ecsroll.render import show_result
 

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from ecsroll.model import Policy, Verdict
+from ecsroll.simulator.quick import QuickSimulation
 from ecsroll.simulator.stage import Stage
 from tests.console import Ran, ecsroll
-from tests.rolls import QuickSimulation
 from tests.terraform.cluster_from_plan import Planned, make, trim
 from tests.terraform.inputs import TERRAFORM
 from tests.terraform.test_terraform import offline
