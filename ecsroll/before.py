@@ -1,0 +1,277 @@
+"""What the checks before a roll look at: the picture, the terrain, who is to leave, and what will come in their place.
+
+A new host is like the old ones of its group but for what changes with it: its image, its zone, perhaps its type; and
+attributes that somebody put on a host by hand are not on it. Pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from ecsroll import asg, query
+from ecsroll.fits import Crowd, Load, Space
+from ecsroll.ledger import Roll
+from ecsroll.model import Group, Host, Memory, Policy, Snapshot
+from ecsroll.terrain import DefinitionFacts, HostFacts, Resources, ServiceFacts, TaskFacts, Terrain
+from ecsroll.turn import Turn, first_page
+
+__all__ = ["Before", "Newcomer"]
+
+PLENTY = 1000
+"""Network interfaces of a host with trunking, or of a type that is not known: they are not what is short."""
+KEPT_BY_KERNEL = 0.055
+"""The part of a machine's memory that its agent does not register (aws-facts 8.1)."""
+BUILT_IN = ("ecs.", "com.amazonaws.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """A host that a group may launch: one for each zone, type and image that it can be of."""
+
+    attributes: Mapping[str, str | None]
+    doubtful: frozenset[str]
+    """Custom attributes that some hosts of the group have: it may come without them."""
+    space: Space
+    agent: str
+
+    def facts(self, subject: str, *, without: frozenset[str], groups: Iterable[str]) -> object:
+        """What the cluster query language may ask of it."""
+        if subject.startswith("attribute:"):
+            name = subject.removeprefix("attribute:")
+            return query.MISSING if name in without else self.attributes.get(name, query.MISSING)
+        return {
+            "ec2InstanceId": "i-new",
+            "agentConnected": True,
+            "agentVersion": self.agent,
+            "runningTasksCount": 0,
+            "registeredAt": 2**40,
+        }.get(subject, list(groups))
+
+
+@dataclass(frozen=True)
+class Before:
+    """A cluster before a roll with a policy."""
+
+    seen: Snapshot
+    policy: Policy
+    terrain: Terrain
+
+    # who goes
+
+    @cached_property
+    def leaving(self) -> dict[str, tuple[Host, ...]]:
+        """The hosts that a roll would replace (or still has to), by group."""
+        return {name: tuple(self._turn(group).old) for name, group in self.seen.groups.items()}
+
+    @cached_property
+    def foreign(self) -> dict[str, tuple[Host, ...]]:
+        """Outdated hosts that somebody else drains, by group."""
+        return {name: tuple(self._turn(group).foreign) for name, group in self.seen.groups.items()}
+
+    def _turn(self, group: Group) -> Turn:
+        seen = self.seen
+        roll = seen.roll or Roll(epoch=0, began=seen.at, groups=(), images=self.policy.images, policy={})
+        page = seen.ledgers.get(group.name) or first_page(seen, Memory(), self.policy, roll, group)
+        return Turn(seen, Memory(), self.policy, roll, group, page)
+
+    def surge(self, group: Group) -> int:
+        """How many hosts are added at most."""
+        return asg.surge_for(group, len(self.leaving[group.name]), self.policy)
+
+    def unavailable(self, group: Group) -> int:
+        """How many hosts may be missing."""
+        return self.policy.unavailable.of(group.desired, up=False)
+
+    def images(self, group: Group) -> tuple[str, ...]:
+        """What the group is to launch."""
+        wanted = [self.policy.images.get(f"{group.name}/{asg.name_of(each)}") or each.image for each in group.launches]
+        return tuple(dict.fromkeys(image for image in wanted if image))
+
+    # what runs
+
+    @cached_property
+    def on(self) -> dict[str, list[TaskFacts]]:
+        """The tasks that are there, by container instance."""
+        return self.terrain.by_host()
+
+    def leaving_tasks(self, service: str | None) -> list[TaskFacts]:
+        """The tasks of a service (or the standalone ones) on hosts that are to leave."""
+        hosts = [host for hosts in self.leaving.values() for host in hosts]
+        return [
+            task
+            for host in hosts
+            for task in self.on.get(host.arn or "", ())
+            if task.service == service and not task.daemon and task.desired_status == "RUNNING"
+        ]
+
+    def definition(self, service: ServiceFacts) -> DefinitionFacts | None:
+        """What its tasks are made of, if it could be read."""
+        return self.terrain.definitions.get(service.definition)
+
+    @cached_property
+    def replicas(self) -> list[ServiceFacts]:
+        """Services whose tasks a drain moves: no daemons, none on Fargate."""
+        return sorted(
+            (each for each in self.terrain.services.values() if not each.daemon and not each.fargate),
+            key=lambda service: service.name,
+        )
+
+    @cached_property
+    def moving(self) -> list[ServiceFacts]:
+        """Those of them that have tasks on hosts that are to leave."""
+        return [service for service in self.replicas if self.leaving_tasks(service.name)]
+
+    def crowd(self, service: ServiceFacts, count: int) -> Crowd | None:
+        """So many of a service's tasks, as placement counts them."""
+        definition = self.definition(service)
+        if definition is None:
+            return None
+        return Crowd(name=service.name, load=load_of(definition), count=count, alone=service.distinct)
+
+    # what is there
+
+    def space(self, host: HostFacts) -> Space:
+        """A host without what can move."""
+        space = _space(host.registered, self._interfaces(host))
+        for task in self.on.get(host.arn, ()):
+            definition = self.terrain.definitions.get(task.definition)
+            if task.daemon and definition is not None:
+                space = space.less(load_of(definition))
+        return space
+
+    def _interfaces(self, host: HostFacts) -> int:
+        kind = self.terrain.types.get(host.type)
+        trunk = "ecs.awsvpc-trunk-id" in host.attributes
+        return PLENTY if kind is None or not kind.interfaces or trunk else kind.interfaces - 1
+
+    def suits(self, service: ServiceFacts, host: HostFacts) -> bool:
+        """Whether a host that is there may carry the service's tasks, were there room."""
+        definition = self.definition(service)
+        if service.providers and host.provider not in service.providers:
+            return False
+        if definition is not None and not set(definition.requires) <= set(host.attributes):
+            return False
+
+        def facts(subject: str) -> object:
+            if subject.startswith("attribute:"):
+                return host.attributes.get(subject.removeprefix("attribute:"), query.MISSING)
+            return {
+                "ec2InstanceId": host.id,
+                "agentConnected": host.connected,
+                "agentVersion": host.agent,
+                "runningTasksCount": len(self.on.get(host.arn, ())),
+                "registeredAt": int(host.registered_at.timestamp()) if host.registered_at else 0,
+            }.get(subject, [task.group for task in self.on.get(host.arn, ())])
+
+        return all(query.parse(expression)(facts) for expression in self.expressions(service))
+
+    def expressions(self, service: ServiceFacts) -> tuple[str, ...]:
+        """The ``memberOf`` constraints of the service and of its definition, those that can be read."""
+        definition = self.definition(service)
+        said = (*service.members, *(definition.constraints if definition else ()))
+        return tuple(expression for expression in said if _readable(expression))
+
+    # what will come
+
+    def newcomers(self, group: Group) -> tuple[Newcomer, ...]:
+        """Every kind of host that the group may launch; none where no host of it is registered to learn from."""
+        hosts = [host for host in self.terrain.of(group.name) if host.status in {"ACTIVE", "DRAINING"}]
+        if not hosts:
+            return ()
+        facts = self.terrain.groups.get(group.name)
+        types = (facts.types if facts else ()) or tuple(dict.fromkeys(host.type for host in hosts))
+        kinds = product(types, group.zones or ("",), self.images(group) or ("",))
+        return tuple(self._newcomer(group, hosts, *kind) for kind in kinds)
+
+    def _newcomer(self, group: Group, hosts: list[HostFacts], kind: str, zone: str, image: str) -> Newcomer:
+        like = next((host for host in hosts if host.type == kind), hosts[0])
+        custom = {name for host in hosts for name in host.attributes if not name.startswith((*BUILT_IN, "ecsroll."))}
+        everywhere = {name for name in custom if len({host.attributes.get(name, "-") for host in hosts}) == 1}
+        script = self._user_data(group)
+        attributes = {name: value for name, value in like.attributes.items() if name.startswith(BUILT_IN)}
+        attributes |= {name: host.attributes[name] for host in hosts for name in custom if name in host.attributes}
+        attributes |= {"ecs.ami-id": image, "ecs.availability-zone": zone, "ecs.instance-type": kind}
+        attributes.pop("ecs.subnet-id", None)
+        newcomer = Newcomer(
+            attributes=attributes,
+            doubtful=frozenset(name for name in custom - everywhere if name not in script),
+            space=self._new_space(kind, like),
+            agent=like.agent,
+        )
+        return self._with_daemons(newcomer)
+
+    def _user_data(self, group: Group) -> str:
+        facts = self.terrain.groups.get(group.name)
+        return " ".join(str(each.data.get("UserData", "")) for each in facts.templates) if facts else ""
+
+    def _new_space(self, kind: str, like: HostFacts) -> Space:
+        facts = self.terrain.types.get(kind)
+        if like.type == kind or facts is None:
+            return _space(like.registered, self._interfaces(like))
+        return Space(
+            cpu=facts.cpu,
+            memory=int(facts.memory * (1 - KEPT_BY_KERNEL)),
+            gpus=facts.gpus,
+            enis=facts.interfaces - 1,
+            taken=like.registered.ports,
+        )
+
+    def _with_daemons(self, newcomer: Newcomer) -> Newcomer:
+        space = newcomer.space
+        for service in self.terrain.services.values():
+            definition = self.definition(service)
+            if service.daemon and definition is not None and self.welcomes(newcomer, service):
+                space = space.less(load_of(definition))
+        return Newcomer(
+            attributes=newcomer.attributes, doubtful=newcomer.doubtful, space=space, agent=newcomer.agent
+        )
+
+    def welcomes(self, newcomer: Newcomer, service: ServiceFacts, *, doubtful: bool = False) -> bool:
+        """Whether a new host satisfies the service's constraints; ``doubtful``: with every attribute it may have."""
+        without = frozenset() if doubtful else newcomer.doubtful
+        every = sorted({task.group for tasks in self.on.values() for task in tasks})
+        return all(
+            any(
+                query.parse(expression)(lambda subject, there=there: newcomer.facts(subject, without=without, groups=there))
+                for there in ((), every)
+            )
+            for expression in self.expressions(service)
+        )
+
+    def admits(self, group: Group, service: ServiceFacts) -> tuple[Newcomer, ...]:
+        """The kinds of new hosts of a group that may carry the service's tasks, were there room."""
+        provider = group.provider.name if group.provider else None
+        if service.providers and provider not in service.providers:
+            return ()
+        return tuple(each for each in self.newcomers(group) if self.welcomes(each, service))
+
+
+def load_of(definition: DefinitionFacts) -> Load:
+    """What one task takes."""
+    return Load(
+        cpu=definition.cpu,
+        memory=definition.memory,
+        gpus=definition.gpus,
+        enis=int(definition.awsvpc),
+        ports=definition.ports,
+    )
+
+
+def _space(registered: Resources, interfaces: int) -> Space:
+    return Space(
+        cpu=registered.cpu,
+        memory=registered.memory,
+        gpus=registered.gpus,
+        enis=interfaces,
+        taken=registered.ports,
+    )
+
+
+def _readable(expression: str) -> bool:
+    """What ECS accepted and we can not read is left out: better no finding than a wrong one."""
+    try:
+        query.parse(expression)
+    except query.QueryError:
+        return False
+    return True

@@ -1,0 +1,259 @@
+"""What fits on a host, and whether one more task always, sometimes or never finds room. Pure arithmetic.
+
+Nobody knows where ECS will place a task: ties are broken at random, and the order in which services start is not
+fixed. So there are two bounds, and what lies between them is luck:
+
+* ``never_fits``: no placement whatsoever lets all of them run on the hosts that are left.
+* ``always_fits``: however the others are spread, some host has room for one more.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+__all__ = ["Crowd", "Load", "Space", "Tight", "always_fits", "never_fits", "smaller"]
+
+Port = tuple[int, str]
+
+RESOURCES = ("cpu", "memory", "gpus", "enis")
+UNITS = {"cpu": "CPU units", "memory": "MiB of memory", "gpus": "GPU(s)", "enis": "network interface(s)"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What one task takes from its host (aws-facts 8.1)."""
+
+    cpu: int = 0
+    memory: int = 0
+    gpus: int = 0
+    enis: int = 0
+    ports: frozenset[Port] = frozenset()
+    """Host ports that are fixed."""
+
+    def of(self, resource: str) -> int:
+        """How much of a resource."""
+        return int(getattr(self, resource))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """What a host has for the tasks that can move: its daemons are taken off already."""
+
+    cpu: int
+    memory: int
+    gpus: int = 0
+    enis: int = 0
+    taken: frozenset[Port] = frozenset()
+    """Ports of the agent and of daemons."""
+
+    def of(self, resource: str) -> int:
+        """How much of a resource."""
+        return int(getattr(self, resource))
+
+    def less(self, load: Load) -> "Space":
+        """The space beside one more task."""
+        return Space(
+            cpu=self.cpu - load.cpu,
+            memory=self.memory - load.memory,
+            gpus=self.gpus - load.gpus,
+            enis=self.enis - load.enis,
+            taken=self.taken | load.ports,
+        )
+
+    def lacks(self, load: Load) -> str | None:
+        """What an empty host lacks for the task, as the end of a sentence; None if it fits."""
+        for resource in RESOURCES:
+            if load.of(resource) > self.of(resource):
+                return f"takes {load.of(resource)} {UNITS[resource]}, a host has {max(0, self.of(resource))}"
+        clash = sorted(load.ports & self.taken)
+        return f"wants host port {clash[0][0]}, which is taken on every host" if clash else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """The tasks of one service that have to be somewhere at once."""
+
+    name: str
+    load: Load
+    count: int
+    alone: bool = False
+    """At most one of them on a host (distinctInstance)."""
+
+    @property
+    def single(self) -> bool:
+        """Whether a host can hold only one, however large it is: by its constraint, or by a fixed port."""
+        return self.alone or bool(self.load.ports)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tight:
+    """Why there is no room: whose tasks, how many of them, how many hosts can take them."""
+
+    crowd: Crowd
+    kind: str
+    """``one_a_host``, or the resource that is short."""
+    tasks: int
+    places: int
+    hosts: int
+
+
+def smaller(one: Space, other: Space) -> Space:
+    """A host that is as small as the smaller of two in everything."""
+    least = {name: min(one.of(name), other.of(name)) for name in RESOURCES}
+    return Space(**least, taken=one.taken | other.taken)
+
+
+# Never -----------------------------------------------------------------------------------------------------------
+
+
+def never_fits(crowds: Sequence[Crowd], hosts: Sequence[Space]) -> Tight | None:
+    """Why these tasks can not all run on these hosts at once, whatever the placement; None where they may."""
+    for crowd in crowds:
+        if crowd.single and (tight := _one_a_host(crowd, crowds, hosts)):
+            return tight
+    for crowd in sorted(crowds, key=lambda each: (-each.load.memory, -each.load.cpu, each.name)):
+        places = sum(_places(host, crowd) for host in hosts)
+        if crowd.count > places:
+            kind = next((name for name in RESOURCES if crowd.load.of(name)), "memory")
+            return Tight(crowd=crowd, kind=_scarce(crowd, hosts) or kind, tasks=crowd.count, places=places, hosts=len(hosts))
+    return next((tight for name in RESOURCES if (tight := _short_of(name, crowds, hosts))), None)
+
+
+def _one_a_host(crowd: Crowd, crowds: Sequence[Crowd], hosts: Sequence[Space]) -> Tight | None:
+    """Tasks of the same service that keep apart, or all that want the same port: one a host."""
+    able = [host for host in hosts if host.lacks(crowd.load) is None]
+    tasks = max(
+        [crowd.count]
+        + [sum(other.count for other in crowds if port in other.load.ports) for port in crowd.load.ports]
+    )
+    if tasks <= len(able):
+        return None
+    return Tight(crowd=crowd, kind="one_a_host", tasks=tasks, places=len(able), hosts=len(hosts))
+
+
+def _places(host: Space, crowd: Crowd) -> int:
+    """How many of its tasks an otherwise empty host holds."""
+    if host.lacks(crowd.load) is not None:
+        return 0
+    each = [host.of(name) // crowd.load.of(name) for name in RESOURCES if crowd.load.of(name)]
+    most = min(each, default=crowd.count)
+    return min(1, most) if crowd.single else most
+
+
+def _scarce(crowd: Crowd, hosts: Sequence[Space]) -> str | None:
+    """The resource that the hosts have least of, measured in tasks."""
+    rooms = {
+        name: sum(max(0, host.of(name)) // crowd.load.of(name) for host in hosts)
+        for name in RESOURCES
+        if crowd.load.of(name)
+    }
+    return min(rooms, key=lambda name: rooms[name], default=None)
+
+
+def _short_of(resource: str, crowds: Sequence[Crowd], hosts: Sequence[Space]) -> Tight | None:
+    """All tasks together: their sum, and how many large ones go on a host at most.
+
+    Of tasks that take more than 1/(k+1) of the largest host, a host holds k.
+    """
+    asking = [crowd for crowd in crowds if crowd.load.of(resource)]
+    largest = max((host.of(resource) for host in hosts), default=0)
+    total = sum(crowd.count * crowd.load.of(resource) for crowd in asking)
+    first = max(asking, key=lambda crowd: (crowd.load.of(resource), crowd.name), default=None)
+    if first is None:
+        return None
+    if total > sum(max(0, host.of(resource)) for host in hosts):
+        fit = sum(max(0, host.of(resource)) for host in hosts) // max(1, first.load.of(resource))
+        return Tight(crowd=first, kind=resource, tasks=sum(each.count for each in asking), places=fit, hosts=len(hosts))
+    for size in sorted({crowd.load.of(resource) for crowd in asking}, reverse=True):
+        a_host = largest // size  # the k for which the tasks of at least this size number k on a host at most
+        tasks = sum(crowd.count for crowd in asking if crowd.load.of(resource) * (a_host + 1) > largest)
+        if tasks > a_host * len(hosts):
+            return Tight(crowd=first, kind=resource, tasks=tasks, places=a_host * len(hosts), hosts=len(hosts))
+    return None
+
+
+# Always ----------------------------------------------------------------------------------------------------------
+
+
+def always_fits(crowd: Crowd, others: Iterable[Crowd], hosts: Sequence[Space]) -> bool:
+    """Whether one more task finds room on some host, wherever the others (and the rest of its own) may be.
+
+    Each host that has no room must carry something that keeps the task out: a task that excludes it (the same service
+    with distinctInstance, the same port), or enough load. So the others can only shut so many hosts.
+    """
+    rest = [*(other for other in others if other.name != crowd.name), replace(crowd, count=crowd.count - 1)]
+    fitting = [host for host in hosts if host.lacks(crowd.load) is None]
+    return _Siege(crowd, rest, fitting).shut < len(fitting)
+
+
+@dataclass
+class _Siege:
+    """How many hosts the others can shut at most."""
+
+    crowd: Crowd
+    others: Sequence[Crowd]
+    hosts: Sequence[Space]
+    _sums: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def shut(self) -> int:
+        excluding = sum(other.count for other in self.others if self._excludes(other))
+        costs = sorted(self._cost(host) for host in self.hosts)
+        strength = sum(other.count * self._weight(other) for other in self.others if not self._excludes(other))
+        by_load, spent = 0, 0.0
+        for cost in costs:
+            spent += cost
+            if spent > strength + 1e-9:
+                break
+            by_load += 1
+        return excluding + by_load
+
+    def _excludes(self, other: Crowd) -> bool:
+        own = other.name == self.crowd.name and self.crowd.alone
+        return own or bool(other.load.ports & self.crowd.load.ports)
+
+    @cached_property
+    def _least(self) -> dict[str, int]:
+        """The least load that shuts any of the hosts, by resource; what can shut none is left out."""
+        found = {
+            name: [load for host in self.hosts if (load := self._shutting(name, host.of(name))) is not None]
+            for name in RESOURCES
+            if self.crowd.load.of(name)
+        }
+        return {name: min(loads) for name, loads in found.items() if loads}
+
+    def _shutting(self, resource: str, size: int) -> int | None:
+        """The least load, as a sum of the others' sizes, beside which the task does not fit on a host of that size."""
+        beyond = size - self.crowd.load.of(resource) + 1
+        rest = self._reachable(resource) >> beyond
+        if not rest:
+            return None
+        found = beyond + (rest & -rest).bit_length() - 1
+        return found if found <= size else None
+
+    def _reachable(self, resource: str) -> int:
+        """A bit for each sum that the others' sizes can come to."""
+        if resource not in self._sums:
+            largest = max(host.of(resource) for host in self.hosts)
+            sums = 1
+            for size in {other.load.of(resource) for other in self.others if other.count} - {0}:
+                step = size
+                while step <= largest:
+                    sums |= sums << step
+                    step *= 2
+                sums &= (1 << largest + 1) - 1
+            self._sums[resource] = sums
+        return self._sums[resource]
+
+    def _weight(self, other: Crowd) -> float:
+        """The part of the smallest host that one of these tasks helps to shut."""
+        return max((other.load.of(name) / least for name, least in self._least.items()), default=0.0)
+
+    def _cost(self, host: Space) -> float:
+        """How much it takes to shut a host, by the easiest way; the one that is shut most easily being 1."""
+        ratios = [
+            load / least
+            for name, least in self._least.items()
+            if (load := self._shutting(name, host.of(name))) is not None
+        ]
+        return min(ratios, default=float("inf"))
