@@ -71,6 +71,7 @@ _BUCKET: dict[str, str] = {
     "ecs get_task_protection": "protection",
     "ec2 describe_instances": "read",
     "ec2 describe_images": "read",
+    "ec2 describe_instance_types": "read",
     "ec2 describe_launch_templates": "read",
     "ec2 describe_launch_template_versions": "read",
     "ssm get_parameter": "read",

@@ -116,6 +116,11 @@ class Observer:
         arns = [arn for arn in found if self._containers[arn].get("ec2InstanceId") == instance]
         return self._containers[arns[0]] if arns else None
 
+    @property
+    def machines(self) -> Mapping[str, Answer]:
+        """The EC2 instances that have been read, as DescribeInstances says them."""
+        return self._machines
+
     # the first look
 
     def _take_survey(self, first: Survey) -> None:

@@ -45,6 +45,7 @@ PAGES: dict[tuple[str, str], tuple[int, int]] = {
     ("autoscaling", "DescribeScalingActivities"): (100, 100),
     ("autoscaling", "DescribeLaunchConfigurations"): (50, 100),
     ("autoscaling", "DescribeTags"): (50, 100),
+    ("autoscaling", "DescribeScheduledActions"): (50, 100),
     ("autoscaling", "DescribeWarmPool"): (50, 50),
     ("ec2", "DescribeInstances"): (1000, 1000),
     ("ec2", "DescribeImages"): (1000, 1000),
