@@ -4,6 +4,8 @@ A new host is like the old ones of its group but for what changes with it: its i
 attributes that somebody put on a host by hand are not on it. Pure.
 """
 
+import binascii
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,7 +131,38 @@ class Before:
             return None
         return Crowd(name=service.name, load=load_of(definition), count=count, alone=service.distinct)
 
+    def standalone_crowds(self) -> list[Crowd]:
+        """Standalone tasks: nobody moves them, they are in the way until they end."""
+        found = []
+        for tasks in self.on.values():
+            for task in tasks:
+                definition = self.terrain.definitions.get(task.definition)
+                if task.service is None and definition is not None:
+                    found.append(Crowd(name=task.arn, load=load_of(definition), count=1))
+        return found
+
     # what is there
+
+    def serving(self, group: Group) -> list[HostFacts]:
+        """The group's hosts that take tasks today."""
+        return [self.terrain.hosts[host.arn] for host in self.seen.of(group) if host.serves and host.arn in self.terrain.hosts]
+
+    def beside(self, group: Group) -> list[HostFacts]:
+        """The hosts of all other groups that take tasks, whether they are rolled too or not."""
+        return [
+            host
+            for host in self.terrain.hosts.values()
+            if host.group != group.name and host.status == "ACTIVE" and host.connected
+        ]
+
+    def staying(self, service: ServiceFacts) -> list[HostFacts]:
+        """Hosts that no roll replaces and that may carry the service's tasks."""
+        leaving = {host.arn for hosts in self.leaving.values() for host in hosts}
+        return [
+            host
+            for arn, host in self.terrain.hosts.items()
+            if arn not in leaving and host.status == "ACTIVE" and host.connected and self.suits(service, host)
+        ]
 
     def space(self, host: HostFacts) -> Space:
         """A host without what can move."""
@@ -203,7 +236,8 @@ class Before:
 
     def _user_data(self, group: Group) -> str:
         facts = self.terrain.groups.get(group.name)
-        return " ".join(str(each.data.get("UserData", "")) for each in facts.templates) if facts else ""
+        said = [str(each.data.get("UserData", "")) for each in facts.templates] if facts else []
+        return " ".join(map(_decoded, said))
 
     def _new_space(self, kind: str, like: HostFacts) -> Space:
         facts = self.terrain.types.get(kind)
@@ -256,6 +290,13 @@ def load_of(definition: DefinitionFacts) -> Load:
         enis=int(definition.awsvpc),
         ports=definition.ports,
     )
+
+
+def _decoded(text: str) -> str:
+    try:
+        return b64decode(text, validate=True).decode(errors="replace")
+    except binascii.Error:
+        return text
 
 
 def _space(registered: Resources, interfaces: int) -> Space:

@@ -6,19 +6,31 @@ More findings come with the issue "It knows before it starts"; these are the one
 from collections.abc import Iterator
 
 from ecsroll import asg
+from ecsroll.before import Before
+from ecsroll.deadlocks import DEADLOCKS
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Policy, Snapshot
+from ecsroll.terrain import Terrain
 
 __all__ = ["preflight"]
 
+CHECKS = (*DEADLOCKS,)
 
-def preflight(seen: Snapshot, policy: Policy) -> tuple[Finding, ...]:
-    """Everything that speaks against (or is worth saying about) rolling these groups with this policy."""
+
+def preflight(seen: Snapshot, policy: Policy, terrain: Terrain | None = None) -> tuple[Finding, ...]:
+    """Everything that speaks against (or is worth saying about) rolling these groups with this policy.
+
+    Without the terrain only what the picture itself tells.
+    """
     found: list[Finding] = []
     for group in seen.groups.values():
         for check in (_shared, _suspended, _no_room, _no_way, _public):
             found += check(group, seen, policy)
-    return tuple(found)
+    if terrain is not None:
+        before = Before(seen, policy, terrain)
+        for look in CHECKS:
+            found += look(before)
+    return tuple(dict.fromkeys(found))
 
 
 def _shared(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:

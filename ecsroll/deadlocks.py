@@ -1,0 +1,293 @@
+"""What a drain would wait for in vain: services that ECS may not move, and tasks that find no other host. Pure.
+
+A drain ends when ECS has replaced every task on the host, inside each service's bounds and where the tasks fit
+(aws-facts 3.3). So these checks follow the scheduler's arithmetic. ``blocking`` is certain: no placement whatsoever
+would do. Where it depends on where ECS happens to place tasks, the finding is a warning.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ecsroll.before import Before
+from ecsroll.fits import RESOURCES, UNITS, Crowd, Space, Tight, always_fits, never_fits, smaller
+from ecsroll.model import Finding, Group
+from ecsroll.terrain import ServiceFacts
+
+__all__ = ["DEADLOCKS", "Bounds", "bounds_of"]
+
+
+# Bounds ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What ECS may do with a service's tasks while a host is drained."""
+
+    desired: int
+    lower: int
+    """Healthy tasks that have to stay: rounded up."""
+    upper: int
+    """Tasks that may run and be pending: rounded down."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether a replacement may be started before the old one stops."""
+        return self.upper > self.desired
+
+    @property
+    def stops(self) -> int:
+        """How many may be stopped before their replacements run."""
+        return max(0, self.desired - self.lower)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether ECS may neither start nor stop: it waits for ever, and says so in a service event only."""
+        return self.desired > 0 and not self.starts and not self.stops
+
+    @property
+    def least_maximum(self) -> int:
+        """The smallest maximumPercent that allows to start one more."""
+        return -(-(self.desired + 1) * 100 // max(1, self.desired))
+
+
+def bounds_of(service: ServiceFacts) -> Bounds:
+    """The service's bounds. Those of CODE_DEPLOY and EXTERNAL services can not be set: 100/200 hold (aws-facts 3.2)."""
+    if service.controller != "ECS":
+        return Bounds(desired=service.desired, lower=service.desired, upper=2 * service.desired)
+    return Bounds(desired=service.desired, lower=service.lower, upper=service.upper)
+
+
+def _stuck(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        bounds = bounds_of(service)
+        if not bounds.stuck:
+            continue
+        least, most = service.min_percent, service.max_percent
+        yield Finding(
+            code="EC110",
+            severity="blocking",
+            subject=service.name,
+            measured=f"of {bounds.desired} task(s) {least}% ({bounds.lower}) have to stay and {most}% ({bounds.upper}) "
+            f"may be: ECS can neither start nor stop one, and {_there(before, service)}",
+            fix=f"aws ecs update-service --cluster {before.seen.cluster} --service {service.name} "
+            f"--deployment-configuration minimumHealthyPercent={least},maximumPercent={bounds.least_maximum}, "
+            "at least while the roll goes on",
+        )
+
+
+def _there(before: Before, service: ServiceFacts) -> str:
+    tasks = before.leaving_tasks(service.name)
+    return f"{len(tasks)} run on {len({task.host for task in tasks})} host(s) that are to be replaced"
+
+
+def _blinks(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        bounds = bounds_of(service)
+        tasks = before.leaving_tasks(service.name)
+        together = len({task.host for task in tasks}) == 1 and len(tasks) == bounds.desired
+        if bounds.lower == 0 and together and bounds.desired > 0:
+            yield Finding(
+                code="EC116",
+                severity="warning",
+                subject=service.name,
+                measured=f"its {bounds.desired} task(s) run on one host, and {service.min_percent}% have to stay: "
+                "ECS stops them before their replacements run",
+                fix=f"minimumHealthyPercent=100 with maximumPercent={max(200, bounds.least_maximum)} starts them first",
+            )
+
+
+# Constraints -----------------------------------------------------------------------------------------------------
+
+
+def _constrained(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        if before.staying(service) or any(before.admits(group, service) for group in before.seen.groups.values()):
+            continue
+        if not all(before.newcomers(group) for group in before.seen.groups.values() if before.leaving[group.name]):
+            continue  # no host of the group is registered to learn from
+        doubtful = any(
+            before.welcomes(newcomer, service, doubtful=True)
+            for group in before.seen.groups.values()
+            for newcomer in before.newcomers(group)
+        )
+        yield _by_hand(before, service) if doubtful else _nowhere(before, service)
+
+
+def _nowhere(before: Before, service: ServiceFacts) -> Finding:
+    said = " and ".join(before.expressions(service)) or f"capacity provider {', '.join(service.providers)}"
+    return Finding(
+        code="EC111",
+        severity="blocking",
+        subject=service.name,
+        measured=f"no new host will satisfy {said}; {_there(before, service)}",
+        fix="change the placement constraint so that it holds for new hosts (ecs.ami-id changes with every roll)",
+    )
+
+
+def _by_hand(before: Before, service: ServiceFacts) -> Finding:
+    names = sorted({name for group in before.seen.groups.values() for new in before.newcomers(group) for name in new.doubtful})
+    return Finding(
+        code="EC112",
+        severity="warning",
+        subject=service.name,
+        measured=f"{' and '.join(before.expressions(service))} holds on some hosts by an attribute that the user data "
+        f"does not set ({', '.join(names)}): new hosts may come without it",
+        fix="set it in the user data (ECS_INSTANCE_ATTRIBUTES), or put it on each new host (aws ecs put-attributes)",
+    )
+
+
+# Room ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """The hosts that a service's tasks can move to when fewest are there: at best, and at worst."""
+
+    best: tuple[Space, ...]
+    worst: tuple[Space, ...]
+
+
+def _room(before: Before, group: Group, service: ServiceFacts) -> _Room:
+    """While a group is rolled: its hosts that stay or have come, and those of the other groups."""
+    others = [space for host in before.beside(group) if before.suits(service, host) for space in [before.space(host)]]
+    old = [before.space(host) for host in before.serving(group) if before.suits(service, host)]
+    every, fit = before.newcomers(group), before.admits(group, service)
+    if not fit:
+        return _Room(tuple(others), tuple(others))  # in the end they are all that is left
+    leaving, surge = len(before.leaving[group.name]), before.surge(group)
+    at_once = min(surge + before.unavailable(group), leaving)
+    best = _sized([*old, *(new.space for new in fit)], len(old) + surge - min(1, at_once), best=True)
+    sure = len(old) + surge - at_once if len(fit) == len(every) else 0
+    worst = _sized([*old, *(new.space for new in fit)], sure, best=False)
+    return _Room((*others, *best), (*others, *worst))
+
+
+def _sized(spaces: list[Space], number: int, *, best: bool) -> list[Space]:
+    """So many hosts, each as large (or as small) as any of these in everything."""
+    if not spaces or number <= 0:
+        return []
+    one = spaces[0]
+    for other in spaces[1:]:
+        one = _larger(one, other) if best else smaller(one, other)
+    return [one] * number
+
+
+def _larger(one: Space, other: Space) -> Space:
+    most = {name: max(one.of(name), other.of(name)) for name in RESOURCES}
+    return Space(**most, taken=one.taken & other.taken)
+
+
+def _no_room(before: Before) -> Iterator[Finding]:
+    said: set[str] = set()
+    for group in before.seen.groups.values():
+        if not before.leaving[group.name] or not before.newcomers(group):
+            continue
+        for finding in _no_room_in(before, group):
+            if finding.subject not in said:
+                said.add(finding.subject)
+                yield finding
+
+
+def _too_large(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        crowd = before.crowd(service, 1)
+        fit = [(group, new) for group in before.seen.groups.values() for new in before.admits(group, service)]
+        lacks = [new.space.lacks(crowd.load) for _, new in fit] if crowd else []
+        if crowd is None or not fit or None in lacks or not _all_lack(before, service, crowd):
+            continue
+        yield Finding(
+            code="EC113",
+            severity="blocking",
+            subject=service.name,
+            measured=f"a task of it {lacks[0]} beside its daemons: it fits on no new host, not even an empty one",
+            fix=f"let {fit[0][0].name} launch larger hosts, or make the task smaller",
+        )
+
+
+def _all_lack(before: Before, service: ServiceFacts, crowd: Crowd) -> bool:
+    return all(before.space(host).lacks(crowd.load) for host in before.staying(service))
+
+
+def _no_room_in(before: Before, group: Group) -> Iterator[Finding]:
+    movers = [service for service in before.moving if _moves_from(before, group, service)]
+    rooms = {service.name: _room(before, group, service) for service in movers}
+    for service in movers:
+        crowd = before.crowd(service, service.desired)
+        if crowd is None or bounds_of(service).stuck or not _admitted(before, service):
+            continue  # another finding says it already
+        room = rooms[service.name]
+        needed = before.crowd(service, bounds_of(service).lower)
+        together = [needed, *_beside(before, rooms, service)] if needed else []
+        tight = never_fits([each for each in together if each.count], room.best)
+        if tight is not None and tight.crowd.name == service.name:
+            yield _says(before, group, service, tight, crowd)
+        elif bounds_of(service).lower and not always_fits(crowd, _all_others(before), room.worst):
+            yield _maybe(before, group, service, crowd, len(room.worst))
+
+
+def _moves_from(before: Before, group: Group, service: ServiceFacts) -> bool:
+    arns = {host.arn for host in before.leaving[group.name]}
+    return any(task.host in arns for task in before.leaving_tasks(service.name))
+
+
+def _admitted(before: Before, service: ServiceFacts) -> bool:
+    return bool(before.staying(service)) or any(before.admits(each, service) for each in before.seen.groups.values())
+
+
+def _beside(before: Before, rooms: dict[str, _Room], service: ServiceFacts) -> list[Crowd]:
+    """Other services that can go just where this one can, with as many tasks as have to stay while one moves."""
+    own = rooms[service.name].best
+    found = [
+        before.crowd(other, bounds_of(other).lower)
+        for other in before.moving
+        if other.name != service.name and other.name in rooms and rooms[other.name].best == own
+    ]
+    return [crowd for crowd in found if crowd is not None]
+
+
+def _all_others(before: Before) -> list[Crowd]:
+    """Everything that may be in the way: other services in full, standalone tasks one by one."""
+    found = [before.crowd(service, service.desired) for service in before.replicas]
+    return [crowd for crowd in found if crowd is not None] + before.standalone_crowds()
+
+
+def _says(before: Before, group: Group, service: ServiceFacts, tight: Tight, crowd: Crowd) -> Finding:
+    if tight.kind == "one_a_host":
+        why = "distinctInstance" if crowd.alone else f"host port {', '.join(str(p) for p, _ in sorted(crowd.load.ports))}"
+        return Finding(
+            code="EC114",
+            severity="blocking",
+            subject=service.name,
+            measured=f"{tight.tasks} task(s) need a host each ({why}), and {tight.places} can take one while a host of "
+            f"{group.name} is drained",
+            fix=_more_room(before, group),
+        )
+    return Finding(
+        code="EC115",
+        severity="blocking",
+        subject=service.name,
+        measured=f"{tight.tasks} task(s) have to run at once and {tight.places} fit on the {tight.hosts} host(s) left "
+        f"while one of {group.name} is drained: {UNITS[tight.kind]} are short ({crowd.load.of(tight.kind)} a task)",
+        fix=_more_room(before, group),
+    )
+
+
+def _maybe(before: Before, group: Group, service: ServiceFacts, crowd: Crowd, hosts: int) -> Finding:
+    return Finding(
+        code="EC117",
+        severity="warning",
+        subject=service.name,
+        measured=f"its tasks ({crowd.load.cpu} CPU units, {crowd.load.memory} MiB) fit on the {hosts} host(s) that are "
+        f"sure to be left while {group.name} is rolled only if ECS places the others well",
+        fix=f"ecsroll plan --cluster {before.seen.cluster} rehearses it; {_more_room(before, group)}",
+    )
+
+
+def _more_room(before: Before, group: Group) -> str:
+    surge = before.surge(group)
+    if before.unavailable(group):
+        return f"--max-surge {surge + 1} --max-unavailable 0 adds room before a host is drained"
+    return f"--max-surge {surge + 1} --canary 1 adds room, or run fewer tasks while the roll goes on"
+
+
+DEADLOCKS = (_stuck, _constrained, _too_large, _no_room, _blinks)
