@@ -8,7 +8,7 @@ import binascii
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 
 from ecsroll import asg, query
@@ -20,6 +20,8 @@ from ecsroll.turn import Turn, first_page
 
 __all__ = ["Before", "Newcomer"]
 
+Needs = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""Expressions, capacity providers, required attributes."""
 PLENTY = 1000
 """Network interfaces of a host with trunking, or of a type that is not known: they are not what is short."""
 KEPT_BY_KERNEL = 0.055
@@ -97,15 +99,18 @@ class Before:
         """The tasks that are there, by container instance."""
         return self.terrain.by_host()
 
+    @cached_property
+    def _leaving_tasks(self) -> dict[str | None, list[TaskFacts]]:
+        found: dict[str | None, list[TaskFacts]] = {}
+        for host in (host for hosts in self.leaving.values() for host in hosts):
+            for task in self.on.get(host.arn or "", ()):
+                if not task.daemon and task.desired_status == "RUNNING":
+                    found.setdefault(task.service, []).append(task)
+        return found
+
     def leaving_tasks(self, service: str | None) -> list[TaskFacts]:
         """The tasks of a service (or the standalone ones) on hosts that are to leave."""
-        hosts = [host for hosts in self.leaving.values() for host in hosts]
-        return [
-            task
-            for host in hosts
-            for task in self.on.get(host.arn or "", ())
-            if task.service == service and not task.daemon and task.desired_status == "RUNNING"
-        ]
+        return self._leaving_tasks.get(service, [])
 
     def definition(self, service: ServiceFacts) -> DefinitionFacts | None:
         """What its tasks are made of, if it could be read."""
@@ -131,21 +136,23 @@ class Before:
             return None
         return Crowd(name=service.name, load=load_of(definition), count=count, alone=service.distinct)
 
-    def standalone_crowds(self) -> list[Crowd]:
-        """Standalone tasks: nobody moves them, they are in the way until they end."""
-        found = []
-        for tasks in self.on.values():
-            for task in tasks:
-                definition = self.terrain.definitions.get(task.definition)
-                if task.service is None and definition is not None:
-                    found.append(Crowd(name=task.arn, load=load_of(definition), count=1))
-        return found
+    @cached_property
+    def everything(self) -> list[Crowd]:
+        """All that may be in a task's way: the services in full, and standalone tasks, which nobody moves."""
+        services = [self.crowd(service, service.desired) for service in self.replicas]
+        return [crowd for crowd in services if crowd is not None] + [
+            Crowd(name=task.arn, load=load_of(self.terrain.definitions[task.definition]), count=1)
+            for tasks in self.on.values()
+            for task in tasks
+            if task.service is None and task.definition in self.terrain.definitions
+        ]
 
     # what is there
 
     def serving(self, group: Group) -> list[HostFacts]:
         """The group's hosts that take tasks today."""
-        return [self.terrain.hosts[host.arn] for host in self.seen.of(group) if host.serves and host.arn in self.terrain.hosts]
+        known = self.terrain.hosts
+        return [known[host.arn] for host in self.seen.of(group) if host.serves and host.arn and host.arn in known]
 
     def beside(self, group: Group) -> list[HostFacts]:
         """The hosts of all other groups that take tasks, whether they are rolled too or not."""
@@ -164,8 +171,12 @@ class Before:
             if arn not in leaving and host.status == "ACTIVE" and host.connected and self.suits(service, host)
         ]
 
-    def space(self, host: HostFacts) -> Space:
-        """A host without what can move."""
+    @cached_property
+    def spaces(self) -> dict[str, Space]:
+        """Each host without what can move, by ARN."""
+        return {arn: self._space(host) for arn, host in self.terrain.hosts.items()}
+
+    def _space(self, host: HostFacts) -> Space:
         space = _space(host.registered, self._interfaces(host))
         for task in self.on.get(host.arn, ()):
             definition = self.terrain.definitions.get(task.definition)
@@ -180,24 +191,41 @@ class Before:
 
     def suits(self, service: ServiceFacts, host: HostFacts) -> bool:
         """Whether a host that is there may carry the service's tasks, were there room."""
+        return host.arn in self._suitable[self.needs(service)]
+
+    def needs(self, service: ServiceFacts) -> Needs:
+        """What a service asks of its hosts besides room: services with equal needs can go to the same ones."""
         definition = self.definition(service)
-        if service.providers and host.provider not in service.providers:
-            return False
-        if definition is not None and not set(definition.requires) <= set(host.attributes):
-            return False
+        requires = tuple(sorted(definition.requires)) if definition else ()
+        return self.expressions(service), tuple(sorted(service.providers)), requires
 
-        def facts(subject: str) -> object:
-            if subject.startswith("attribute:"):
-                return host.attributes.get(subject.removeprefix("attribute:"), query.MISSING)
-            return {
-                "ec2InstanceId": host.id,
-                "agentConnected": host.connected,
-                "agentVersion": host.agent,
-                "runningTasksCount": len(self.on.get(host.arn, ())),
-                "registeredAt": int(host.registered_at.timestamp()) if host.registered_at else 0,
-            }.get(subject, [task.group for task in self.on.get(host.arn, ())])
+    @cached_property
+    def _suitable(self) -> dict[Needs, frozenset[str]]:
+        every = {self.needs(service) for service in self.terrain.services.values()}
+        hosts = self.terrain.hosts.items()
+        return {needs: frozenset(arn for arn, host in hosts if self._has(host, *needs)) for needs in every}
 
-        return all(query.parse(expression)(facts) for expression in self.expressions(service))
+    def _has(
+        self, host: HostFacts, expressions: tuple[str, ...], providers: tuple[str, ...], requires: tuple[str, ...]
+    ) -> bool:
+        if providers and host.provider not in providers:
+            return False
+        if not set(requires) <= host.attributes.keys():
+            return False
+        return all(query.parse(expression)(partial(self._fact, host)) for expression in expressions)
+
+    def _fact(self, host: HostFacts, subject: str) -> object:
+        """What the cluster query language may ask of a host that is there."""
+        if subject.startswith("attribute:"):
+            return host.attributes.get(subject.removeprefix("attribute:"), query.MISSING)
+        there = self.on.get(host.arn, ())
+        return {
+            "ec2InstanceId": host.id,
+            "agentConnected": host.connected,
+            "agentVersion": host.agent,
+            "runningTasksCount": len(there),
+            "registeredAt": int(host.registered_at.timestamp()) if host.registered_at else 0,
+        }.get(subject, [task.group for task in there])
 
     def expressions(self, service: ServiceFacts) -> tuple[str, ...]:
         """The ``memberOf`` constraints of the service and of its definition, those that can be read."""
@@ -209,6 +237,13 @@ class Before:
 
     def newcomers(self, group: Group) -> tuple[Newcomer, ...]:
         """Every kind of host that the group may launch; none where no host of it is registered to learn from."""
+        return self._newcomers[group.name]
+
+    @cached_property
+    def _newcomers(self) -> dict[str, tuple[Newcomer, ...]]:
+        return {name: self._kinds(group) for name, group in self.seen.groups.items()}
+
+    def _kinds(self, group: Group) -> tuple[Newcomer, ...]:
         hosts = [host for host in self.terrain.of(group.name) if host.status in {"ACTIVE", "DRAINING"}]
         if not hosts:
             return ()
@@ -257,21 +292,22 @@ class Before:
             definition = self.definition(service)
             if service.daemon and definition is not None and self.welcomes(newcomer, service):
                 space = space.less(load_of(definition))
-        return Newcomer(
-            attributes=newcomer.attributes, doubtful=newcomer.doubtful, space=space, agent=newcomer.agent
-        )
+        return Newcomer(attributes=newcomer.attributes, doubtful=newcomer.doubtful, space=space, agent=newcomer.agent)
 
     def welcomes(self, newcomer: Newcomer, service: ServiceFacts, *, doubtful: bool = False) -> bool:
         """Whether a new host satisfies the service's constraints; ``doubtful``: with every attribute it may have."""
         without = frozenset() if doubtful else newcomer.doubtful
-        every = sorted({task.group for tasks in self.on.values() for task in tasks})
         return all(
             any(
-                query.parse(expression)(lambda subject, there=there: newcomer.facts(subject, without=without, groups=there))
-                for there in ((), every)
+                query.parse(expression)(partial(newcomer.facts, without=without, groups=there))
+                for there in ([], self._task_groups)
             )
             for expression in self.expressions(service)
         )
+
+    @cached_property
+    def _task_groups(self) -> list[str]:
+        return sorted({task.group for tasks in self.on.values() for task in tasks})
 
     def admits(self, group: Group, service: ServiceFacts) -> tuple[Newcomer, ...]:
         """The kinds of new hosts of a group that may carry the service's tasks, were there room."""

@@ -25,6 +25,7 @@ from ecsroll.errors import (
     Refused,
 )
 from ecsroll.events import Event
+from ecsroll.examine import examine
 from ecsroll.images import AwsImages, choose_images, group_images
 from ecsroll.lease import Lease, Standing, standing
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
@@ -99,8 +100,8 @@ def replace_hosts(
     _check_instances(seen, policy)
     _check_same(seen, policy)
     policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
-    findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
+    findings = _findings(aws, observer, seen, policy, decision)
     if decision.verdict is not None and decision.verdict.result == "nothing":
         _bury_lease(aws, cluster, policy, screen)
         return _result("replace", cluster, decision, findings, Tally(), aws)
@@ -119,6 +120,13 @@ def replace_hosts(
         stopping=stopping or nullcontext(lambda: None),
     )
     return run.go(observer, findings)
+
+
+def _findings(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy, decision: Decision) -> tuple[Finding, ...]:
+    """Everything worth knowing before a roll begins. One that is under way goes on, and nothing is read for it."""
+    begins = seen.roll is None and decision.verdict is None
+    found = examine(aws, observer, seen, policy).findings if begins else preflight(seen, policy)
+    return tuple(dict.fromkeys((*found, *observer.findings.values())))
 
 
 def abort(
@@ -268,13 +276,14 @@ def _cut_off(result: Result, story: _Story, policy: Policy) -> Result:
 def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
     blocking = [finding for finding in findings if finding.severity == "blocking"]
     first = blocking[0]
+    codes = sorted({finding.code for finding in blocking})
     return Result(
         command="replace",
         result="refused",
         exit_code=Refused.exit_code,
         cluster=cluster,
         reason=f"{first.code} {first.subject}: {first.measured}",
-        next=first.fix,
+        next=f"{first.fix}; to go on in spite of it: {' '.join(f'--allow {code}' for code in codes)}",
         findings=findings,
     )
 

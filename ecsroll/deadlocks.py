@@ -5,11 +5,13 @@ A drain ends when ECS has replaced every task on the host, inside each service's
 would do. Where it depends on where ECS happens to place tasks, the finding is a warning.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 from ecsroll.before import Before
-from ecsroll.fits import RESOURCES, UNITS, Crowd, Space, Tight, always_fits, never_fits, smaller
+from ecsroll.fits import UNITS, Crowd, Space, Tight, always_fits, larger, never_fits, smaller
 from ecsroll.model import Finding, Group
 from ecsroll.terrain import ServiceFacts
 
@@ -125,7 +127,9 @@ def _nowhere(before: Before, service: ServiceFacts) -> Finding:
 
 
 def _by_hand(before: Before, service: ServiceFacts) -> Finding:
-    names = sorted({name for group in before.seen.groups.values() for new in before.newcomers(group) for name in new.doubtful})
+    names = sorted(
+        {name for group in before.seen.groups.values() for new in before.newcomers(group) for name in new.doubtful}
+    )
     return Finding(
         code="EC112",
         severity="warning",
@@ -141,51 +145,83 @@ def _by_hand(before: Before, service: ServiceFacts) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """The hosts that a service's tasks can move to when fewest are there: at best, and at worst."""
+    """The hosts that tasks can move to when fewest are there: at best, and at worst."""
 
-    best: tuple[Space, ...]
-    worst: tuple[Space, ...]
+    best: Counter[Space]
+    worst: Counter[Space]
 
 
 def _room(before: Before, group: Group, service: ServiceFacts) -> _Room:
     """While a group is rolled: its hosts that stay or have come, and those of the other groups."""
-    others = [space for host in before.beside(group) if before.suits(service, host) for space in [before.space(host)]]
-    old = [before.space(host) for host in before.serving(group) if before.suits(service, host)]
+    spaces = before.spaces
+    others = Counter(spaces[host.arn] for host in before.beside(group) if before.suits(service, host))
+    old = [spaces[host.arn] for host in before.serving(group) if before.suits(service, host)]
     every, fit = before.newcomers(group), before.admits(group, service)
     if not fit:
-        return _Room(tuple(others), tuple(others))  # in the end they are all that is left
+        return _Room(others, others)  # in the end they are all that is left
     leaving, surge = len(before.leaving[group.name]), before.surge(group)
     at_once = min(surge + before.unavailable(group), leaving)
-    best = _sized([*old, *(new.space for new in fit)], len(old) + surge - min(1, at_once), best=True)
-    sure = len(old) + surge - at_once if len(fit) == len(every) else 0
-    worst = _sized([*old, *(new.space for new in fit)], sure, best=False)
-    return _Room((*others, *best), (*others, *worst))
-
-
-def _sized(spaces: list[Space], number: int, *, best: bool) -> list[Space]:
-    """So many hosts, each as large (or as small) as any of these in everything."""
-    if not spaces or number <= 0:
-        return []
-    one = spaces[0]
-    for other in spaces[1:]:
-        one = _larger(one, other) if best else smaller(one, other)
-    return [one] * number
-
-
-def _larger(one: Space, other: Space) -> Space:
-    most = {name: max(one.of(name), other.of(name)) for name in RESOURCES}
-    return Space(**most, taken=one.taken & other.taken)
+    kinds = [*old, *(new.space for new in fit)]
+    best = len(old) + surge - min(1, at_once)
+    # A new host of the wrong zone (or type) does not help, and nobody knows beforehand which it will be.
+    worst = len(old) + surge - at_once if len(fit) == len(every) else 0
+    return _Room(
+        others + Counter({reduce(larger, kinds): max(0, best)}),
+        others + Counter({reduce(smaller, kinds): max(0, worst)}),
+    )
 
 
 def _no_room(before: Before) -> Iterator[Finding]:
     said: set[str] = set()
     for group in before.seen.groups.values():
-        if not before.leaving[group.name] or not before.newcomers(group):
-            continue
-        for finding in _no_room_in(before, group):
-            if finding.subject not in said:
-                said.add(finding.subject)
-                yield finding
+        if before.leaving[group.name] and before.newcomers(group):
+            for finding in _no_room_in(before, group):
+                if finding.subject not in said:
+                    said.add(finding.subject)
+                    yield finding
+
+
+def _no_room_in(before: Before, group: Group) -> Iterator[Finding]:
+    arns = {host.arn for host in before.leaving[group.name]}
+    by_needs: dict[object, list[ServiceFacts]] = {}
+    for service in before.moving:
+        if any(task.host in arns for task in before.leaving_tasks(service.name)):
+            by_needs.setdefault(before.needs(service), []).append(service)
+    for services in by_needs.values():
+        room = _room(before, group, services[0])
+        # What ECS may stop without a replacement needs no room for the host to become empty.
+        needed = [crowd for each in services if (crowd := before.crowd(each, bounds_of(each).lower)) is not None]
+        never = never_fits([crowd for crowd in needed if crowd.count], room.best)
+        for service in services:
+            yield from _lacks_room(before, group, service, room, never.get(service.name))
+
+
+def _lacks_room(
+    before: Before, group: Group, service: ServiceFacts, room: _Room, tight: Tight | None
+) -> Iterator[Finding]:
+    crowd = before.crowd(service, service.desired)
+    bounds = bounds_of(service)
+    if crowd is None or bounds.stuck or not bounds.lower or not _admitted(before, service):
+        return  # nothing to move first, or another finding says already why it can not
+    if tight is not None and not _grows(before, group, service):
+        yield _says(before, group, service, tight, crowd)
+    elif tight is not None or not always_fits(crowd, before.everything, room.worst):
+        yield _maybe(before, group, service, crowd, sum(room.worst.values()))
+
+
+def _admitted(before: Before, service: ServiceFacts) -> bool:
+    """Whether some host will be there in the end that takes a task of it."""
+    crowd = before.crowd(service, 1)
+    new = [kind.space for each in before.seen.groups.values() for kind in before.admits(each, service)]
+    there = [before.spaces[host.arn] for host in before.staying(service)]
+    return crowd is not None and any(space.lacks(crowd.load) is None for space in (*new, *there))
+
+
+def _grows(before: Before, group: Group, service: ServiceFacts) -> bool:
+    """Whether a capacity provider makes room for tasks that find none (aws-facts 4.4)."""
+    provider = group.provider
+    free = group.desired + before.surge(group) < group.max
+    return provider is not None and provider.managed_scaling and provider.name in service.providers and free
 
 
 def _too_large(before: Before) -> Iterator[Finding]:
@@ -193,7 +229,7 @@ def _too_large(before: Before) -> Iterator[Finding]:
         crowd = before.crowd(service, 1)
         fit = [(group, new) for group in before.seen.groups.values() for new in before.admits(group, service)]
         lacks = [new.space.lacks(crowd.load) for _, new in fit] if crowd else []
-        if crowd is None or not fit or None in lacks or not _all_lack(before, service, crowd):
+        if not fit or None in lacks or _admitted(before, service):
             continue
         yield Finding(
             code="EC113",
@@ -204,56 +240,11 @@ def _too_large(before: Before) -> Iterator[Finding]:
         )
 
 
-def _all_lack(before: Before, service: ServiceFacts, crowd: Crowd) -> bool:
-    return all(before.space(host).lacks(crowd.load) for host in before.staying(service))
-
-
-def _no_room_in(before: Before, group: Group) -> Iterator[Finding]:
-    movers = [service for service in before.moving if _moves_from(before, group, service)]
-    rooms = {service.name: _room(before, group, service) for service in movers}
-    for service in movers:
-        crowd = before.crowd(service, service.desired)
-        if crowd is None or bounds_of(service).stuck or not _admitted(before, service):
-            continue  # another finding says it already
-        room = rooms[service.name]
-        needed = before.crowd(service, bounds_of(service).lower)
-        together = [needed, *_beside(before, rooms, service)] if needed else []
-        tight = never_fits([each for each in together if each.count], room.best)
-        if tight is not None and tight.crowd.name == service.name:
-            yield _says(before, group, service, tight, crowd)
-        elif bounds_of(service).lower and not always_fits(crowd, _all_others(before), room.worst):
-            yield _maybe(before, group, service, crowd, len(room.worst))
-
-
-def _moves_from(before: Before, group: Group, service: ServiceFacts) -> bool:
-    arns = {host.arn for host in before.leaving[group.name]}
-    return any(task.host in arns for task in before.leaving_tasks(service.name))
-
-
-def _admitted(before: Before, service: ServiceFacts) -> bool:
-    return bool(before.staying(service)) or any(before.admits(each, service) for each in before.seen.groups.values())
-
-
-def _beside(before: Before, rooms: dict[str, _Room], service: ServiceFacts) -> list[Crowd]:
-    """Other services that can go just where this one can, with as many tasks as have to stay while one moves."""
-    own = rooms[service.name].best
-    found = [
-        before.crowd(other, bounds_of(other).lower)
-        for other in before.moving
-        if other.name != service.name and other.name in rooms and rooms[other.name].best == own
-    ]
-    return [crowd for crowd in found if crowd is not None]
-
-
-def _all_others(before: Before) -> list[Crowd]:
-    """Everything that may be in the way: other services in full, standalone tasks one by one."""
-    found = [before.crowd(service, service.desired) for service in before.replicas]
-    return [crowd for crowd in found if crowd is not None] + before.standalone_crowds()
-
-
 def _says(before: Before, group: Group, service: ServiceFacts, tight: Tight, crowd: Crowd) -> Finding:
     if tight.kind == "one_a_host":
-        why = "distinctInstance" if crowd.alone else f"host port {', '.join(str(p) for p, _ in sorted(crowd.load.ports))}"
+        why = (
+            "distinctInstance" if crowd.alone else f"host port {', '.join(str(p) for p, _ in sorted(crowd.load.ports))}"
+        )
         return Finding(
             code="EC114",
             severity="blocking",

@@ -7,11 +7,11 @@ fixed. So there are two bounds, and what lies between them is luck:
 * ``always_fits``: however the others are spread, some host has room for one more.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
-__all__ = ["Crowd", "Load", "Space", "Tight", "always_fits", "never_fits", "smaller"]
+__all__ = ["Crowd", "Hosts", "Load", "Space", "Tight", "always_fits", "larger", "never_fits", "smaller"]
 
 Port = tuple[int, str]
 
@@ -69,6 +69,10 @@ class Space:
         return f"wants host port {clash[0][0]}, which is taken on every host" if clash else None
 
 
+Hosts = Mapping[Space, int]
+"""How many hosts there are of each space."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
     """The tasks of one service that have to be somewhere at once."""
@@ -103,32 +107,46 @@ def smaller(one: Space, other: Space) -> Space:
     return Space(**least, taken=one.taken | other.taken)
 
 
+def larger(one: Space, other: Space) -> Space:
+    """A host that is as large as the larger of two in everything."""
+    most = {name: max(one.of(name), other.of(name)) for name in RESOURCES}
+    return Space(**most, taken=one.taken & other.taken)
+
+
 # Never -----------------------------------------------------------------------------------------------------------
 
 
-def never_fits(crowds: Sequence[Crowd], hosts: Sequence[Space]) -> Tight | None:
-    """Why these tasks can not all run on these hosts at once, whatever the placement; None where they may."""
+def never_fits(crowds: Sequence[Crowd], hosts: Hosts) -> dict[str, Tight]:
+    """Why these tasks can not all run on these hosts at once, whatever the placement: by service, empty if they may.
+
+    Where all of them together are too much, the service with the largest tasks is named.
+    """
+    found: dict[str, Tight] = {}
     for crowd in crowds:
-        if crowd.single and (tight := _one_a_host(crowd, crowds, hosts)):
-            return tight
-    for crowd in sorted(crowds, key=lambda each: (-each.load.memory, -each.load.cpu, each.name)):
-        places = sum(_places(host, crowd) for host in hosts)
-        if crowd.count > places:
-            kind = next((name for name in RESOURCES if crowd.load.of(name)), "memory")
-            return Tight(crowd=crowd, kind=_scarce(crowd, hosts) or kind, tasks=crowd.count, places=places, hosts=len(hosts))
-    return next((tight for name in RESOURCES if (tight := _short_of(name, crowds, hosts))), None)
+        tight = (_one_a_host(crowd, crowds, hosts) if crowd.single else None) or _alone(crowd, hosts)
+        if tight is not None:
+            found[crowd.name] = tight
+    if not found:
+        found = {tight.crowd.name: tight for name in RESOURCES if (tight := _short_of(name, crowds, hosts))}
+    return found
 
 
-def _one_a_host(crowd: Crowd, crowds: Sequence[Crowd], hosts: Sequence[Space]) -> Tight | None:
+def _one_a_host(crowd: Crowd, crowds: Sequence[Crowd], hosts: Hosts) -> Tight | None:
     """Tasks of the same service that keep apart, or all that want the same port: one a host."""
-    able = [host for host in hosts if host.lacks(crowd.load) is None]
-    tasks = max(
-        [crowd.count]
-        + [sum(other.count for other in crowds if port in other.load.ports) for port in crowd.load.ports]
-    )
-    if tasks <= len(able):
+    able = sum(number for host, number in hosts.items() if host.lacks(crowd.load) is None)
+    wanting = [sum(other.count for other in crowds if port in other.load.ports) for port in crowd.load.ports]
+    tasks = max([crowd.count, *wanting])
+    if tasks <= able:
         return None
-    return Tight(crowd=crowd, kind="one_a_host", tasks=tasks, places=len(able), hosts=len(hosts))
+    return Tight(crowd=crowd, kind="one_a_host", tasks=tasks, places=able, hosts=sum(hosts.values()))
+
+
+def _alone(crowd: Crowd, hosts: Hosts) -> Tight | None:
+    """One service's tasks, had they all hosts to themselves."""
+    places = sum(number * _places(host, crowd) for host, number in hosts.items())
+    if crowd.count <= places:
+        return None
+    return Tight(crowd=crowd, kind=_scarce(crowd, hosts), tasks=crowd.count, places=places, hosts=sum(hosts.values()))
 
 
 def _places(host: Space, crowd: Crowd) -> int:
@@ -140,50 +158,52 @@ def _places(host: Space, crowd: Crowd) -> int:
     return min(1, most) if crowd.single else most
 
 
-def _scarce(crowd: Crowd, hosts: Sequence[Space]) -> str | None:
+def _scarce(crowd: Crowd, hosts: Hosts) -> str:
     """The resource that the hosts have least of, measured in tasks."""
     rooms = {
-        name: sum(max(0, host.of(name)) // crowd.load.of(name) for host in hosts)
+        name: sum(number * (max(0, host.of(name)) // crowd.load.of(name)) for host, number in hosts.items())
         for name in RESOURCES
         if crowd.load.of(name)
     }
-    return min(rooms, key=lambda name: rooms[name], default=None)
+    return min(rooms, key=lambda name: rooms[name], default="memory")
 
 
-def _short_of(resource: str, crowds: Sequence[Crowd], hosts: Sequence[Space]) -> Tight | None:
+def _short_of(resource: str, crowds: Sequence[Crowd], hosts: Hosts) -> Tight | None:
     """All tasks together: their sum, and how many large ones go on a host at most.
 
     Of tasks that take more than 1/(k+1) of the largest host, a host holds k.
     """
-    asking = [crowd for crowd in crowds if crowd.load.of(resource)]
-    largest = max((host.of(resource) for host in hosts), default=0)
-    total = sum(crowd.count * crowd.load.of(resource) for crowd in asking)
-    first = max(asking, key=lambda crowd: (crowd.load.of(resource), crowd.name), default=None)
-    if first is None:
+    asking = [crowd for crowd in crowds if crowd.load.of(resource) and crowd.count]
+    if not asking:
         return None
-    if total > sum(max(0, host.of(resource)) for host in hosts):
-        fit = sum(max(0, host.of(resource)) for host in hosts) // max(1, first.load.of(resource))
-        return Tight(crowd=first, kind=resource, tasks=sum(each.count for each in asking), places=fit, hosts=len(hosts))
+    number = sum(hosts.values())
+    first = max(asking, key=lambda crowd: (crowd.load.of(resource), crowd.name))
+    room = sum(count * max(0, host.of(resource)) for host, count in hosts.items())
+    if sum(crowd.count * crowd.load.of(resource) for crowd in asking) > room:
+        tasks = sum(crowd.count for crowd in asking)
+        mean = sum(crowd.count * crowd.load.of(resource) for crowd in asking) / tasks
+        return Tight(crowd=first, kind=resource, tasks=tasks, places=int(room / mean), hosts=number)
+    largest = max((host.of(resource) for host in hosts), default=0)
     for size in sorted({crowd.load.of(resource) for crowd in asking}, reverse=True):
         a_host = largest // size  # the k for which the tasks of at least this size number k on a host at most
         tasks = sum(crowd.count for crowd in asking if crowd.load.of(resource) * (a_host + 1) > largest)
-        if tasks > a_host * len(hosts):
-            return Tight(crowd=first, kind=resource, tasks=tasks, places=a_host * len(hosts), hosts=len(hosts))
+        if tasks > a_host * number:
+            return Tight(crowd=first, kind=resource, tasks=tasks, places=a_host * number, hosts=number)
     return None
 
 
 # Always ----------------------------------------------------------------------------------------------------------
 
 
-def always_fits(crowd: Crowd, others: Iterable[Crowd], hosts: Sequence[Space]) -> bool:
+def always_fits(crowd: Crowd, others: Iterable[Crowd], hosts: Hosts) -> bool:
     """Whether one more task finds room on some host, wherever the others (and the rest of its own) may be.
 
     Each host that has no room must carry something that keeps the task out: a task that excludes it (the same service
     with distinctInstance, the same port), or enough load. So the others can only shut so many hosts.
     """
     rest = [*(other for other in others if other.name != crowd.name), replace(crowd, count=crowd.count - 1)]
-    fitting = [host for host in hosts if host.lacks(crowd.load) is None]
-    return _Siege(crowd, rest, fitting).shut < len(fitting)
+    fitting = {host: number for host, number in hosts.items() if host.lacks(crowd.load) is None}
+    return _Siege(crowd, [other for other in rest if other.count], fitting).shut < sum(fitting.values())
 
 
 @dataclass
@@ -192,20 +212,16 @@ class _Siege:
 
     crowd: Crowd
     others: Sequence[Crowd]
-    hosts: Sequence[Space]
-    _sums: dict[str, int] = field(default_factory=dict)
+    hosts: Hosts
 
     @property
     def shut(self) -> int:
         excluding = sum(other.count for other in self.others if self._excludes(other))
-        costs = sorted(self._cost(host) for host in self.hosts)
         strength = sum(other.count * self._weight(other) for other in self.others if not self._excludes(other))
-        by_load, spent = 0, 0.0
-        for cost in costs:
-            spent += cost
-            if spent > strength + 1e-9:
-                break
-            by_load += 1
+        by_load = 0
+        for cost, number in sorted((self._cost(host), number) for host, number in self.hosts.items()):
+            some = min(number, int((strength + 1e-9) / cost))
+            by_load, strength = by_load + some, strength - some * cost
         return excluding + by_load
 
     def _excludes(self, other: Crowd) -> bool:
@@ -225,28 +241,12 @@ class _Siege:
     def _shutting(self, resource: str, size: int) -> int | None:
         """The least load, as a sum of the others' sizes, beside which the task does not fit on a host of that size."""
         beyond = size - self.crowd.load.of(resource) + 1
-        rest = self._reachable(resource) >> beyond
-        if not rest:
-            return None
-        found = beyond + (rest & -rest).bit_length() - 1
-        return found if found <= size else None
-
-    def _reachable(self, resource: str) -> int:
-        """A bit for each sum that the others' sizes can come to."""
-        if resource not in self._sums:
-            largest = max(host.of(resource) for host in self.hosts)
-            sums = 1
-            for size in {other.load.of(resource) for other in self.others if other.count} - {0}:
-                step = size
-                while step <= largest:
-                    sums |= sums << step
-                    step *= 2
-                sums &= (1 << largest + 1) - 1
-            self._sums[resource] = sums
-        return self._sums[resource]
+        sizes = frozenset(other.load.of(resource) for other in self.others) - {0}
+        rest = _sums(sizes, size) >> beyond
+        return beyond + (rest & -rest).bit_length() - 1 if rest else None
 
     def _weight(self, other: Crowd) -> float:
-        """The part of the smallest host that one of these tasks helps to shut."""
+        """The part of a host that one of these tasks helps to shut."""
         return max((other.load.of(name) / least for name, least in self._least.items()), default=0.0)
 
     def _cost(self, host: Space) -> float:
@@ -257,3 +257,15 @@ class _Siege:
             if (load := self._shutting(name, host.of(name))) is not None
         ]
         return min(ratios, default=float("inf"))
+
+
+@lru_cache(maxsize=256)
+def _sums(sizes: frozenset[int], most: int) -> int:
+    """A bit for each number up to ``most`` that is a sum of these sizes, each taken as often as one likes."""
+    sums, mask = 1, (1 << most + 1) - 1
+    for size in sizes:
+        step = size
+        while step <= most:
+            sums |= sums << step & mask
+            step *= 2
+    return sums

@@ -88,7 +88,7 @@ def test_a_blocking_finding_refuses_and_names_the_way_out() -> None:
     assert "EC102 blocking  web: Launch is suspended" in ran.err
     assert ran.out.splitlines()[-2:] == [
         "refused: EC102 web: Launch is suspended: no host can be replaced",
-        "next   aws autoscaling resume-processes --auto-scaling-group-name web",
+        "next   aws autoscaling resume-processes --auto-scaling-group-name web; to go on in spite of it: --allow EC102",
     ]
     assert changing(stage) == []
 
@@ -98,7 +98,8 @@ def test_a_roll_that_halts_says_why_what_is_owed_and_what_to_do_in_its_last_line
     run_a_task(stage, 99_999, host=0)
     ran = ecsroll(stage, *ROLL, "--drain-timeout", "5m")
     assert ran.code == 5
-    reason, *owed, after = ran.out.splitlines()[-4:]
+    reason, note, *owed, after = ran.out.splitlines()[-5:]
+    assert note.startswith("note   EC118 batch: 1 standalone task(s)")
     assert reason.startswith("halted: i-")
     assert "standalone" in reason
     assert [line.partition(" ")[0] for line in owed] == ["owed", "owed"]

@@ -67,7 +67,11 @@ def worlds(draw: st.DrawFn) -> World:
 @st.composite
 def a_service(draw: st.DrawFn, name: str, hosts: int, size: tuple[int, int]) -> ServiceSet:
     kind = draw(st.sampled_from(["plain", "plain", "plain", "distinct", "port"]))
-    low, high = draw(st.sampled_from([(100, 200), (100, 200), (100, 200), (100, 100), (100, 125), (75, 125), (50, 100), (50, 200), (0, 100)]))
+    low, high = draw(
+        st.sampled_from(
+            [(100, 200), (100, 200), (100, 200), (100, 100), (100, 125), (75, 125), (50, 100), (50, 200), (0, 100)]
+        )
+    )
     fit = hosts if kind != "plain" else max(1, hosts * min(2048 // size[0], 7741 // size[1]))
     return ServiceSet(
         name=name,
@@ -98,7 +102,7 @@ def test_what_hangs_is_named_before_and_what_is_not_there_never_is(world: World)
     try:
         stage = stage_of(world.group, services=world.services, seed=world.seed, quick=True)
     except AssertionError:
-        assume(False)  # noqa: FBT003 - more than its hosts can carry
+        assume(False)
     findings = looked_at(stage, world.policy)
     blocking = [finding for finding in findings if finding.severity == "blocking"]
     luck = [finding for finding in findings if finding.code == "EC117"]
