@@ -248,6 +248,7 @@ def sized(*sets: tuple[str, int, int]) -> tuple[ServiceSet, ...]:
 APART = ServiceSet(name="cache", count=2, constraints=("distinctInstance",))
 PORTED = ServiceSet(name="proxy", count=2, port=80)
 LOGS = (s.LOGS,)
+SMALL = late(ServiceSet(name="small", count=4, cpu=200, memory=128))
 
 Said = Mapping[str, Case]
 CASES: Mapping[str, tuple[Said, Said]] = {
@@ -374,8 +375,8 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         },
     ),
     "EC117": (
-        {"a task of nearly a whole host, and four small ones": Case(services=sized(("big", 1, 1900), ("small", 4, 200)))},
-        {"a task of half a host, and four small ones": Case(services=sized(("big", 1, 1000), ("small", 4, 200)))},
+        {"a task of nearly a whole host, and four small ones": Case(services=sized(("big", 1, 1900)), before=SMALL)},
+        {"a task of half a host, and four small ones": Case(services=sized(("big", 1, 1000)), before=SMALL)},
     ),
     "EC118": (
         {"a standalone task runs": Case(before=lambda stage: s.run_a_task(stage, 9000))},
