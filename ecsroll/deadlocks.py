@@ -69,8 +69,8 @@ def _stuck(before: Before) -> Iterator[Finding]:
             code="EC110",
             severity="blocking",
             subject=service.name,
-            measured=f"of {bounds.desired} task(s) {least}% ({bounds.lower}) have to stay and {most}% ({bounds.upper}) "
-            f"may be: ECS can neither start nor stop one, and {_there(before, service)}",
+            measured=f"desired {bounds.desired}: minimumHealthyPercent {least} keeps {bounds.lower} and maximumPercent "
+            f"{most} allows {bounds.upper}, so ECS can neither start nor stop a task; {_there(before, service)}",
             fix=f"aws ecs update-service --cluster {before.seen.cluster} --service {service.name} "
             f"--deployment-configuration minimumHealthyPercent={least},maximumPercent={bounds.least_maximum}, "
             "at least while the roll goes on",
@@ -253,12 +253,13 @@ def _says(before: Before, group: Group, service: ServiceFacts, tight: Tight, cro
             f"{group.name} is drained",
             fix=_more_room(before, group),
         )
+    others = " (of other services, too)" if tight.tasks > crowd.count else ""
     return Finding(
         code="EC115",
         severity="blocking",
         subject=service.name,
-        measured=f"{tight.tasks} task(s) have to run at once and {tight.places} fit on the {tight.hosts} host(s) left "
-        f"while one of {group.name} is drained: {UNITS[tight.kind]} are short ({crowd.load.of(tight.kind)} a task)",
+        measured=f"{tight.tasks} task(s){others} have to run at once and {tight.places} fit on the {tight.hosts} "
+        f"host(s) left while one of {group.name} is drained: {UNITS[tight.kind]} are short ({crowd.load.of(tight.kind)} a task)",
         fix=_more_room(before, group),
     )
 
@@ -275,10 +276,14 @@ def _maybe(before: Before, group: Group, service: ServiceFacts, crowd: Crowd, ho
 
 
 def _more_room(before: Before, group: Group) -> str:
-    surge = before.surge(group)
-    if before.unavailable(group):
-        return f"--max-surge {surge + 1} --max-unavailable 0 adds room before a host is drained"
-    return f"--max-surge {surge + 1} --canary 1 adds room, or run fewer tasks while the roll goes on"
+    """A surge fills up as fast as it comes: as many hosts are drained at once. Only a host more really adds room."""
+    surge, missing = before.surge(group), before.unavailable(group)
+    if missing:
+        return f"--max-surge {max(1, surge)} --max-unavailable 0 adds a host before one is drained"
+    return (
+        f"let the group want one host more while the roll goes on (aws autoscaling set-desired-capacity "
+        f"--auto-scaling-group-name {group.name} --desired-capacity {group.desired + 1}), or run fewer tasks"
+    )
 
 
 DEADLOCKS = (_stuck, _constrained, _too_large, _no_room, _blinks)

@@ -172,7 +172,7 @@ def _zombies(before: Before) -> Iterator[Finding]:
             code="EC141",
             severity="warning",
             subject=before.seen.cluster,
-            measured=f"{len(dead)} container instance(s) have no running EC2 instance any more ({few(h.id for h in dead)}"
+            measured=f"{len(dead)} container instance(s) have no running EC2 instance ({few(h.id for h in dead)}"
             "): ECS still counts their tasks",
             fix=f"aws ecs deregister-container-instance --force --cluster {before.seen.cluster} "
             f"--container-instance {dead[0].arn.rpartition('/')[2]}",

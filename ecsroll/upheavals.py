@@ -111,13 +111,13 @@ def _drift(before: Before, group: Group, template: TemplateFacts) -> Finding | N
     changed = sorted({name for version in known for name in _differences(template.versions[version], template.data)})
     if not ran or (len(known) == len(ran) and not changed):
         return None
-    what = f"{few(changed, 5)} differ" if changed else "what it changes was not read"
+    what = f"{few(changed, 5)} changed, too" if changed else "what it changes besides was not read"
     return Finding(
         code="EC134",
         severity="warning",
         subject=group.name,
         measured=f"hosts were launched from version {few(ran)} of {template.name}, and "
-        f"{template.spec} now means version {template.used}: {what}, and comes with the roll",
+        f"{template.spec} now means version {template.used}: {what}, and all of it comes with the roll",
         fix=f"aws ec2 describe-launch-template-versions --launch-template-id {template.id} shows it; pin a version "
         "that was tried",
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
 from ecsroll.model import Policy
@@ -125,7 +124,9 @@ def with_volume(volume: Mapping[str, Any]) -> Act:
     def act(stage: Stage) -> None:
         ecs = stage.sim.client("ecs")
         container = {"name": "app", "image": "db:1", "essential": True, "memory": 256}
-        ecs.register_task_definition(family="db", containerDefinitions=[container], volumes=[{"name": "data", **volume}])
+        ecs.register_task_definition(
+            family="db", containerDefinitions=[container], volumes=[{"name": "data", **volume}]
+        )
         ecs.create_service(cluster="demo", serviceName="db", taskDefinition="db", desiredCount=1, launchType="EC2")
         stage.sim.sleep(120)
 

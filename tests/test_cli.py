@@ -10,6 +10,7 @@ from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from ecsroll.simulator.world import Refusal
 from tests.console import Terminal, denying, ecsroll, outside
+from tests.findings import recommended_again
 from tests.scenarios import images, run_a_task
 
 API = ServiceSet(name="api", count=2)
@@ -91,6 +92,24 @@ def test_a_blocking_finding_refuses_and_names_the_way_out() -> None:
         "next   aws autoscaling resume-processes --auto-scaling-group-name web; to go on in spite of it: --allow EC102",
     ]
     assert changing(stage) == []
+
+
+def test_what_is_allowed_is_a_warning_and_the_roll_goes_on() -> None:
+    stage = stage_of(age=0)
+    recommended_again(stage)
+    refused = ecsroll(stage, *ROLL)
+    assert refused.code == 4
+    assert refused.out.splitlines()[-1].endswith("to go on in spite of it: --allow EC135")
+    ran = ecsroll(stage, *ROLL, "--allow", "ec135")
+    assert ran.code == 0
+    assert "(allowed by --allow EC135)" in ran.out
+
+
+def test_a_code_that_no_finding_has_can_not_be_allowed() -> None:
+    stage = stage_of()
+    ran = ecsroll(stage, *ROLL, "--allow", "EC999")
+    assert (ran.code, changing(stage)) == (2, [])
+    assert "--allow: 'EC999' is no finding's code, such as EC115" in ran.err
 
 
 def test_a_roll_that_halts_says_why_what_is_owed_and_what_to_do_in_its_last_lines() -> None:

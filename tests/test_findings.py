@@ -55,7 +55,9 @@ def _lines(found: Iterable[Finding]) -> list[str]:
     for finding in found:
         said = f"{finding.code} {finding.severity}  {finding.subject}: {finding.measured}"
         lines += wrap(said, 112, initial_indent="  ", subsequent_indent="        ", break_on_hyphens=False)
-        lines += wrap(f"-> {finding.fix}", 112, initial_indent="     ", subsequent_indent="        ", break_on_hyphens=False)
+        lines += wrap(
+            f"-> {finding.fix}", 112, initial_indent="     ", subsequent_indent="        ", break_on_hyphens=False
+        )
     return lines or ["  nothing is said."]
 
 
@@ -99,5 +101,5 @@ def test_what_is_not_allowed_goes_on_blocking() -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    found = [replace(BLOCKING, severity=each) for each in ("info", "blocking", "warning")]  # type: ignore[arg-type]
+    found = [replace(BLOCKING, severity=each) for each in ("info", "blocking", "warning")]
     assert [finding.severity for finding in allowed(found, [])] == SEVERITIES
