@@ -259,7 +259,8 @@ def _says(before: Before, group: Group, service: ServiceFacts, tight: Tight, cro
         severity="blocking",
         subject=service.name,
         measured=f"{tight.tasks} task(s){others} have to run at once and {tight.places} fit on the {tight.hosts} "
-        f"host(s) left while one of {group.name} is drained: {UNITS[tight.kind]} are short ({crowd.load.of(tight.kind)} a task)",
+        f"host(s) left while one of {group.name} is drained: {UNITS[tight.kind]} are short "
+        f"({crowd.load.of(tight.kind)} a task)",
         fix=_more_room(before, group),
     )
 

@@ -117,7 +117,7 @@ def test_a_roll_that_halts_says_why_what_is_owed_and_what_to_do_in_its_last_line
     run_a_task(stage, 99_999, host=0)
     ran = ecsroll(stage, *ROLL, "--drain-timeout", "5m")
     assert ran.code == 5
-    reason, note, *owed, after = ran.out.splitlines()[-5:]
+    note, reason, *owed, after = ran.out.splitlines()[-5:]
     assert note.startswith("note   EC118 batch: 1 standalone task(s)")
     assert reason.startswith("halted: i-")
     assert "standalone" in reason
