@@ -108,7 +108,7 @@ def typed(span: timedelta) -> str:
 
 _DURATION: Mapping[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[smhd]$"}
 _AMOUNT: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+\s*%?$"}
-_NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 0}
+_NUMBER: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+$"}
 _TEXT: Mapping[str, Any] = {"type": "string"}
 
 
@@ -161,6 +161,22 @@ SETTINGS: tuple[Setting, ...] = (
         noted=True,
         panel=WHICH,
         help="recommended, keep, previous, or an image id.",
+    ),
+    Setting(
+        name="min-ami-age",
+        becomes="min_ami_age",
+        read=duration,
+        default="0d",
+        panel=WHICH,
+        schema=_DURATION,
+        help="Launch no image younger than this, e.g. 7d: the newest one that is old enough is taken.",
+    ),
+    Setting(
+        name="deny-ami",
+        becomes="denied_images",
+        kind="many",
+        panel=WHICH,
+        help="Never launch this image; may be given several times.",
     ),
     Setting(
         name="older-than",
