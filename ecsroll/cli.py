@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -97,6 +97,9 @@ def replace(
         typer.Option("--side-by-side", envvar="ECSROLL_SIDE_BY_SIDE", help="Roll several clusters at the same time."),
     ] = False,
     yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="ECSROLL_DRY_RUN", help="Only plan it: ecsroll plan with this policy.")
+    ] = False,
 ) -> None:
     """Replace a cluster's outdated hosts, or go on with a roll that was cut off.
 
@@ -114,6 +117,8 @@ def replace(
         raise UsageError("no cluster was named", hint="give --cluster, or a table for each in ecsroll.toml")
     named(*names)
     policies = {name: given.policy(shared.file.layers(name)) for name in names}
+    if dry_run:
+        _plan(shared, policies)
     at_once = (side_by_side or shared.file.side_by_side) and len(names) > 1
     if at_once and not yes:
         raise UsageError("side by side nobody can be asked for each cluster", hint="give --yes to roll without asking")
@@ -165,6 +170,47 @@ def _replace(
         return replace_hosts(aws, cluster, policy, screen, confirm, stopping)
     finally:
         screen.close()
+
+
+@command(app)
+def plan(shared: Shared, given: Given, cluster: Clusters = None) -> None:
+    """Show what replace would do: how long it takes, what moves when, what stands in its way. Changes nothing.
+
+    The roll is rehearsed on a simulated copy of the cluster, at the pace that its own past shows.
+    Exits with 4 when something would make replace refuse, or halt.
+    """
+    names = list(dict.fromkeys(cluster or shared.file.clusters))
+    if not names:
+        raise UsageError("no cluster was named", hint="give --cluster, or a table for each in ecsroll.toml")
+    named(*names)
+    _plan(shared, {name: given.policy(shared.file.layers(name)) for name in names})
+
+
+def _plan(shared: Shared, policies: "dict[str, Policy]") -> NoReturn:
+    """Plan the rolls of these clusters, one after the other, and leave."""
+    from ecsroll import several
+    from ecsroll.plan import plan as planned
+    from ecsroll.render import show_cluster
+    from ecsroll.result import of_error
+
+    def one(cluster: str) -> "Result":
+        here = shared.at(cluster)
+        screen = here.screen(f"ecsroll plan · {cluster}", cluster)
+        try:
+            return planned(here.aws(), cluster, policies[cluster], screen)
+        finally:
+            screen.close()
+
+    def one_of_many(cluster: str) -> "Result":
+        try:
+            result = one(cluster)
+        except EcsrollError as error:
+            result = of_error(error, command="plan", cluster=cluster)
+        show_cluster(result, shared.outside.clock.now(), out=shared.outside.out, as_json=shared.json)
+        return result
+
+    names = list(policies)
+    shared.finish(one(names[0]) if len(names) == 1 else several.in_turn("plan", names, one_of_many))
 
 
 @command(app, "check-ami", settings=("min-ami-age", "deny-ami"))

@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = {
     "EC143": "Managed instances are skipped",
     "EC150": "Permissions are missing",
     "EC151": "Permissions could not be verified",
+    "EC180": "The rehearsal does not come to its end",
     "EC190": "An optional reading failed",
 }
 

@@ -38,7 +38,7 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Screen", "abort", "check_ami", "replace_hosts", "status"]
+__all__ = ["Screen", "abort", "check_ami", "intended", "replace_hosts", "status"]
 
 
 class Screen(Protocol):
@@ -99,10 +99,7 @@ def replace_hosts(
     """
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
-    _check_there(observer)
-    _check_instances(seen, policy)
-    _check_same(cluster, seen.roll, policy)
-    policy = replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, aws))
+    policy = intended(observer, seen, policy)
     decision, _ = decide(seen, Memory(), policy)
     findings = _findings(aws, observer, seen, policy, decision)
     if decision.verdict is not None and decision.verdict.result == "nothing":
@@ -135,6 +132,17 @@ def _findings(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy, deci
 
 def _images(seen: Snapshot, policy: Policy, aws: Aws) -> dict[str, str]:
     return choose_images(policy.ami, seen, aws, rules_of(policy, aws.clock.now()))
+
+
+def intended(observer: Observer, seen: Snapshot, policy: Policy) -> Policy:
+    """The policy with the images that it means for a cluster that has just been looked at.
+
+    Raises NotFound and Refused where it can not be rolled so: ``replace`` and ``plan`` say the same.
+    """
+    _check_there(observer)
+    _check_instances(seen, policy)
+    _check_same(observer.cluster, seen.roll, policy)
+    return replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, observer.aws))
 
 
 def abort(

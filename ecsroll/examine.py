@@ -22,7 +22,12 @@ class Examined:
 
 
 def examine(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy) -> Examined:
-    """Look at everything that a roll with this policy could meet; ``policy.images`` says what it is to launch."""
+    """Look at everything that a roll with this policy could meet; ``policy.images`` says what it is to launch.
+
+    A roll that is under way goes on whatever is found, so then only what the picture tells is said.
+    """
     terrain = explore(aws, observer, seen, targets=policy.images.values())
+    if seen.roll is not None:
+        return Examined(terrain, (*preflight(seen, policy), *terrain.findings))
     found = (*preflight(seen, policy, terrain), *verify(aws, seen, policy, terrain), *terrain.findings)
     return Examined(terrain, allowed(dict.fromkeys(found), policy.allow))

@@ -35,6 +35,7 @@ from ecsroll.terrain import (
     GroupFacts,
     HostFacts,
     RollFacts,
+    ServiceFacts,
     TargetGroupFacts,
     TaskFacts,
     TemplateFacts,
@@ -75,28 +76,34 @@ class _Explorer:
 
     def terrain(self) -> Terrain:
         services = {said["serviceName"]: service_facts(said) for said in self.first.services}
-        daemons = frozenset(service.name for service in services.values() if service.daemon)
-        tasks = self._tasks(daemons)
-        hosts = self._hosts()
-        groups = self._groups()
-        definitions = {task.definition for task in tasks.values()} | {each.definition for each in services.values()}
-        targets = sorted({arn for service in services.values() for arn in service.target_groups})
-        types = {host.type for host in hosts.values()} | {name for group in groups.values() for name in group.types}
+        # What has a token bucket of its own is read beside the others: each has its pace.
+        reading: dict[str, Callable[[], Any]] = {
+            "tasks": partial(self._tasks, frozenset(each.name for each in services.values() if each.daemon)),
+            "hosts": self._hosts,
+            "groups": self._groups,
+            "target_groups": partial(self._target_groups, _target_groups_of(services.values())),
+            "images": self._images,
+            "history": self._history,
+            "definitions": partial(self._definitions, sorted(self._definitions_in_use(services.values()))),
+        }
+        read: dict[str, Any] = dict(zip(reading, self.aws.gather(list(reading.values())), strict=True))
+        stopped = {task.definition for task in read["tasks"].values()} - {"", *read["definitions"]}
+        read["definitions"] |= self._definitions(sorted(stopped - self._definitions_in_use(services.values())))
+        types = {host.type for host in read["hosts"].values()}
+        types |= {name for group in read["groups"].values() for name in group.types}
         return Terrain(
             at=self.seen.at,
             cluster=self.cluster,
-            hosts=hosts,
-            types=self._types(sorted(types - {""})),
-            definitions=self._definitions(sorted(definitions - {""})),
             services=services,
-            tasks=tasks,
-            target_groups=self._target_groups(targets),
-            groups=groups,
-            images=self._images(),
-            history=self._history(),
-            findings=tuple(self.findings.values()),
+            types=self._types(sorted(types - {""})),
+            findings=tuple(self.findings[subject] for subject in sorted(self.findings)),
             said=self.first.cluster,
+            **read,
         )
+
+    def _definitions_in_use(self, services: Iterable[ServiceFacts]) -> set[str]:
+        running = {said.get("taskDefinitionArn", "") for said in self.first.tasks}
+        return {*running, *(service.definition for service in services)} - {""}
 
     # asking
 
@@ -230,8 +237,10 @@ class _Explorer:
             arn: {entry["Key"]: entry["Value"] for entry in answer.get("Attributes", ())}
             for arn, answer in zip(arns, answers, strict=True)
         }
+        told = self._each(lambda arn: self._optional("elbv2", "describe_target_health", TargetGroupArn=arn), arns)
+        health = dict(zip(arns, told, strict=True))
         return {
-            arn: target_group_facts(found.get(arn, {"TargetGroupArn": arn}), attributes[arn])
+            arn: target_group_facts(found.get(arn, {"TargetGroupArn": arn}), attributes[arn], health[arn])
             for arn in arns
             if arn in found or attributes[arn]
         }
@@ -371,3 +380,7 @@ class _Explorer:
             except EcsrollError as error:
                 self._missing(said["Name"], error)
         return tuple(sorted(rolls, key=lambda past: past.roll.epoch))
+
+
+def _target_groups_of(services: Iterable[ServiceFacts]) -> list[str]:
+    return sorted({arn for service in services for arn in service.target_groups})

@@ -234,8 +234,8 @@ def _once(names: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def target_group_facts(said: Answer, attributes: Mapping[str, str]) -> TargetGroupFacts:
-    """A target group, with the attributes that DescribeTargetGroupAttributes tells."""
+def target_group_facts(said: Answer, attributes: Mapping[str, str], health: Answer) -> TargetGroupFacts:
+    """A target group, with what DescribeTargetGroupAttributes and DescribeTargetHealth tell of it."""
     return TargetGroupFacts(
         arn=said["TargetGroupArn"],
         name=said.get("TargetGroupName", ""),
@@ -245,6 +245,10 @@ def target_group_facts(said: Answer, attributes: Mapping[str, str]) -> TargetGro
         healthy_threshold=said.get("HealthyThresholdCount", 5),
         unhealthy_threshold=said.get("UnhealthyThresholdCount", 2),
         slow_start=timedelta(seconds=int(attributes.get("slow_start.duration_seconds", 0))),
+        targets={
+            (entry["Target"]["Id"], entry["Target"].get("Port", 0)): entry.get("TargetHealth", {}).get("State", "")
+            for entry in health.get("TargetHealthDescriptions", ())
+        },
         said=said,
     )
 

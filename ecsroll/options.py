@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -121,7 +121,7 @@ class Shared:
             return LiveScreen(console, title)
         return PlainScreen(console, self.verbose, f"{cluster}  " if one_of_many else "")
 
-    def finish(self, result: "Result") -> None:
+    def finish(self, result: "Result") -> NoReturn:
         """Show the result, and leave with its exit code."""
         from ecsroll.render import show_result
 

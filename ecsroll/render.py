@@ -22,6 +22,7 @@ from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, AwsUnavailable, EcsrollError
 from ecsroll.events import Event
 from ecsroll.model import Finding, Host, Policy, Snapshot
 from ecsroll.policy import shown, spelled
+from ecsroll.render_plan import planned
 from ecsroll.result import Result
 from ecsroll.tally import Tally
 from ecsroll.turn import chosen
@@ -416,6 +417,8 @@ def show_cluster(result: Result, at: datetime, *, out: TextIO, as_json: bool) ->
 def _summary(result: Result) -> list[RenderableType]:
     """The last lines on the screen: what came of it, what it cost, what is owed, what to do next."""
     parts: list[RenderableType] = []
+    if "plan" in result.more:
+        parts += planned(result.more["plan"])
     if result.command == "check-ami" and "groups" in result.more:
         parts += _checked(result.more["groups"])
         parts += [Text(f"passed over: {line}", style="dim") for line in result.more["passed_over"]]
@@ -439,7 +442,7 @@ def _summary(result: Result) -> list[RenderableType]:
 
 def _headline(result: Result) -> Text:
     """What came of it. Commands that only look have no success to report."""
-    if result.command in {"status", "check-ami"} and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
+    if result.command in {"status", "check-ami", "plan"} and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
         return Text(result.reason, style="bold")
     style = {EXIT_OK: "green", EcsrollError.exit_code: "red", AwsUnavailable.exit_code: "red"}
     return Text.assemble((f"{result.result}: ", f"bold {style.get(result.exit_code, 'yellow')}"), result.reason)

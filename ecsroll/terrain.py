@@ -25,6 +25,7 @@ __all__ = [
     "RollFacts",
     "ServiceEvent",
     "ServiceFacts",
+    "Target",
     "TargetGroupFacts",
     "TaskFacts",
     "TemplateFacts",
@@ -37,6 +38,8 @@ __all__ = [
 Said = Mapping[str, Any]
 Port = tuple[int, str]
 """A host port and its protocol, ``tcp`` or ``udp``."""
+Target = tuple[str, int]
+"""An instance's id or an address, and a port."""
 
 
 # Hosts -----------------------------------------------------------------------------------------------------------
@@ -249,6 +252,8 @@ class TargetGroupFacts:
     healthy_threshold: int
     unhealthy_threshold: int
     slow_start: timedelta = timedelta()
+    targets: Mapping[Target, str] = field(default_factory=dict)
+    """The state of each target: ``healthy``, ``initial``, ``unhealthy``, ``draining``…"""
     said: Said = field(default_factory=dict)
 
 

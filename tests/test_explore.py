@@ -83,6 +83,8 @@ def test_a_target_group_has_its_delay_and_its_checks(calm: tuple[Stage, Terrain]
     assert group.name == "api-targets"
     assert group.deregistration_delay == timedelta(seconds=API.deregistration_delay)
     assert (group.interval, group.healthy_threshold) == (timedelta(seconds=30), 5)
+    assert list(group.targets.values()) == ["healthy"] * API.count
+    assert {name for name, _ in group.targets} <= {host.id for host in terrain.hosts.values()}
 
 
 def test_activities_say_how_long_launches_took(calm: tuple[Stage, Terrain]) -> None:
@@ -195,6 +197,7 @@ OPTIONAL = (
     "DescribeTaskDefinition",
     "DescribeTargetGroups",
     "DescribeTargetGroupAttributes",
+    "DescribeTargetHealth",
     "GetTaskProtection",
     "DescribeScalingActivities",
     "DescribeInstanceRefreshes",

@@ -61,7 +61,7 @@ def _lines(found: Iterable[Finding]) -> list[str]:
     return lines or ["  nothing is said."]
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", CASES)
 def test_a_finding_is_said_where_it_holds_and_nowhere_else(code: str, request: pytest.FixtureRequest) -> None:
     fires, quiet = CASES[code]
     told = {
@@ -79,8 +79,8 @@ def test_a_finding_is_said_where_it_holds_and_nowhere_else(code: str, request: p
 
 
 def test_every_finding_has_its_cases_and_its_file() -> None:
-    assert CASES.keys() == CODES.keys()
-    assert {file.stem for file in FOLDER.glob("*.txt")} == set(CODES)
+    assert CASES.keys() == CODES.keys() - {"EC180"}, "that is the rehearsal's own: tests/test_plan.py"
+    assert {file.stem for file in FOLDER.glob("*.txt")} == set(CASES)
     assert all(fires and quiet for fires, quiet in CASES.values())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ecsroll.simulator.instance_types import instance_type
+from ecsroll.simulator.instance_types import InstanceType, instance_type
 from ecsroll.simulator.templates import Templates
 from ecsroll.simulator.world import Refusal
 
@@ -61,8 +61,9 @@ class Compute:
         """Zone of each subnet."""
         self._default_subnets: dict[str, str] = {}
         self._addresses = 0
+        self._types: dict[str, InstanceType] = {}
         for letter in "abc":
-            self._default_subnet(f"{self.world.region}{letter}")
+            self.know_zone(f"{self.world.region}{letter}")
 
     # the network
 
@@ -82,10 +83,22 @@ class Compute:
             raise Refusal("ValidationError", f"Invalid availability zones: [{zone}]")
         return self._default_subnets[zone]
 
-    def _default_subnet(self, zone: str) -> None:
-        subnet = f"subnet-{_hash(self.world.account, zone)[:17]}"
-        self._default_subnets[zone] = subnet
-        self.subnets[subnet] = zone
+    def know_zone(self, zone: str) -> None:
+        """A zone of the region, with its default subnet."""
+        if zone not in self._default_subnets:
+            subnet = f"subnet-{_hash(self.world.account, zone)[:17]}"
+            self._default_subnets[zone] = subnet
+            self.subnets[subnet] = zone
+
+    # types
+
+    def type_of(self, name: str) -> InstanceType | None:
+        """The instance type of that name, if this EC2 has it."""
+        return self._types.get(name) or instance_type(name)
+
+    def know_type(self, kind: InstanceType) -> None:
+        """A type that the catalogue lacks, or knows otherwise."""
+        self._types[kind.name] = kind
 
     # images
 
@@ -125,13 +138,13 @@ class Compute:
             warm=warm,
             launch_configuration=launch_configuration,
         )
-        known = instance_type(kind)
+        known = self.type_of(kind)
         made.architecture = known.architecture if known else "x86_64"
         if template is not None:
             made.template_id, made.template_name, made.template_version = template
         made.tags = {**_tags_of(data), **(tags or {})}
         self.instances[made.id] = made
-        world.after(world.draw(world.durations.instance_boots), lambda: self._boot(made))
+        world.after(world.draw(world.durations.boot(group)), lambda: self.boot(made))
         return made
 
     def _checked(self, data: dict[str, Any]) -> tuple[str, str]:
@@ -145,7 +158,7 @@ class Compute:
         if image is None:
             raise Refusal("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
         kind = str(data.get("InstanceType") or "m1.small")
-        known = instance_type(kind)
+        known = self.type_of(kind)
         if known is None:
             raise Refusal("InvalidParameterValue", f"Invalid value '{kind}' for InstanceType.")
         if known.architecture != image.architecture:
@@ -157,7 +170,8 @@ class Compute:
             )
         return image_id, kind
 
-    def _boot(self, instance: Instance) -> None:
+    def boot(self, instance: Instance) -> None:
+        """A launched instance runs now."""
         if instance.state != "pending":
             return
         if instance.warm:
@@ -173,7 +187,8 @@ class Compute:
         if instance.state != "stopped":
             return
         instance.state, instance.warm = "pending", False
-        self.world.after(self.world.draw(self.world.durations.instance_boots), lambda: self._boot(instance))
+        takes = self.world.draw(self.world.durations.boot(instance.group))
+        self.world.after(takes, lambda: self.boot(instance))
 
     def stop(self, instance: Instance) -> None:
         """Stop a running instance: it keeps its id, and whoever counted on it is told."""

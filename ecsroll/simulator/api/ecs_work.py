@@ -296,7 +296,7 @@ def _task(sim: "Simulation", task: "Task", params: Params) -> Described:
 def _moments(sim: "Simulation", task: "Task") -> Described:
     moments = {
         "createdAt": task.created_at,
-        "pullStartedAt": task.pulled_at,
+        "pullStartedAt": task.pull_began_at,
         "pullStoppedAt": task.pulled_at,
         "startedAt": task.started_at,
         "stoppingAt": task.stopping_at,
