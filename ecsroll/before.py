@@ -6,6 +6,7 @@ attributes that somebody put on a host by hand are not on it. Pure.
 
 import binascii
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -136,16 +137,22 @@ class Before:
             return None
         return Crowd(name=service.name, load=load_of(definition), count=count, alone=service.distinct)
 
+    def others(self, crowd: Crowd) -> Counter[Load]:
+        """All that may be in a task's way besides its own service's: how many tasks of each load."""
+        return self._everything - Counter({crowd.load: crowd.count})
+
     @cached_property
-    def everything(self) -> list[Crowd]:
-        """All that may be in a task's way: the services in full, and standalone tasks, which nobody moves."""
-        services = [self.crowd(service, service.desired) for service in self.replicas]
-        return [crowd for crowd in services if crowd is not None] + [
-            Crowd(name=task.arn, load=load_of(self.terrain.definitions[task.definition]), count=1)
-            for tasks in self.on.values()
-            for task in tasks
-            if task.service is None and task.definition in self.terrain.definitions
-        ]
+    def _everything(self) -> Counter[Load]:
+        """The services in full, and standalone tasks, which nobody moves."""
+        found: Counter[Load] = Counter()
+        for crowd in (self.crowd(service, service.desired) for service in self.replicas):
+            if crowd is not None:
+                found[crowd.load] += crowd.count
+        definitions = self.terrain.definitions
+        for task in (task for tasks in self.on.values() for task in tasks if task.service is None):
+            if task.definition in definitions:
+                found[load_of(definitions[task.definition])] += 1
+        return found
 
     # what is there
 
@@ -164,12 +171,13 @@ class Before:
 
     def staying(self, service: ServiceFacts) -> list[HostFacts]:
         """Hosts that no roll replaces and that may carry the service's tasks."""
+        return [host for host in self._staying if self.suits(service, host)]
+
+    @cached_property
+    def _staying(self) -> list[HostFacts]:
         leaving = {host.arn for hosts in self.leaving.values() for host in hosts}
-        return [
-            host
-            for arn, host in self.terrain.hosts.items()
-            if arn not in leaving and host.status == "ACTIVE" and host.connected and self.suits(service, host)
-        ]
+        there = (host for arn, host in self.terrain.hosts.items() if arn not in leaving)
+        return [host for host in there if host.status == "ACTIVE" and host.connected]
 
     @cached_property
     def spaces(self) -> dict[str, Space]:

@@ -7,11 +7,11 @@ would do. Where it depends on where ECS happens to place tasks, the finding is a
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 from ecsroll.before import Before
-from ecsroll.fits import UNITS, Crowd, Space, Tight, always_fits, larger, never_fits, smaller
+from ecsroll.fits import UNITS, Crowd, Load, Space, Tight, always_fits, larger, never_fits, smaller
 from ecsroll.model import Finding, Group
 from ecsroll.terrain import ServiceFacts
 
@@ -149,6 +149,15 @@ class _Room:
 
     best: Counter[Space]
     worst: Counter[Space]
+    known: dict[tuple[Load, int], bool] = field(default_factory=dict)
+    """What was found out already: services are many, and kinds of tasks few."""
+
+    def always(self, crowd: Crowd, before: Before) -> bool:
+        """Whether a task of it finds room wherever the others are."""
+        key = (crowd.load, crowd.count if crowd.alone else 0)
+        if key not in self.known:
+            self.known[key] = always_fits(crowd, before.others(crowd), self.worst)
+        return self.known[key]
 
 
 def _room(before: Before, group: Group, service: ServiceFacts) -> _Room:
@@ -205,7 +214,7 @@ def _lacks_room(
         return  # nothing to move first, or another finding says already why it can not
     if tight is not None and not _grows(before, group, service):
         yield _says(before, group, service, tight, crowd)
-    elif tight is not None or not always_fits(crowd, before.everything, room.worst):
+    elif tight is not None or not room.always(crowd, before):
         yield _maybe(before, group, service, crowd, sum(room.worst.values()))
 
 

@@ -7,8 +7,9 @@ fixed. So there are two bounds, and what lies between them is luck:
 * ``always_fits``: however the others are spread, some host has room for one more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 __all__ = ["Crowd", "Hosts", "Load", "Space", "Tight", "always_fits", "larger", "never_fits", "smaller"]
@@ -195,38 +196,38 @@ def _short_of(resource: str, crowds: Sequence[Crowd], hosts: Hosts) -> Tight | N
 # Always ----------------------------------------------------------------------------------------------------------
 
 
-def always_fits(crowd: Crowd, others: Iterable[Crowd], hosts: Hosts) -> bool:
+def always_fits(crowd: Crowd, others: Mapping[Load, int], hosts: Hosts) -> bool:
     """Whether one more task finds room on some host, wherever the others (and the rest of its own) may be.
 
-    Each host that has no room must carry something that keeps the task out: a task that excludes it (the same service
-    with distinctInstance, the same port), or enough load. So the others can only shut so many hosts.
+    ``others``: how many tasks of each load there are besides this service's own. Each host that has no room must carry
+    something that keeps the task out: a task that excludes it (the same service with distinctInstance, the same port),
+    or enough load. So the others can only shut so many hosts.
     """
-    rest = [*(other for other in others if other.name != crowd.name), replace(crowd, count=crowd.count - 1)]
     fitting = {host: number for host, number in hosts.items() if host.lacks(crowd.load) is None}
-    return _Siege(crowd, [other for other in rest if other.count], fitting).shut < sum(fitting.values())
+    own = crowd.count - 1
+    rest = Counter(others) + Counter({} if crowd.alone else {crowd.load: own})
+    return _Siege(crowd.load, rest, own if crowd.alone else 0, fitting).shut < sum(fitting.values())
 
 
 @dataclass
 class _Siege:
     """How many hosts the others can shut at most."""
 
-    crowd: Crowd
-    others: Sequence[Crowd]
+    load: Load
+    others: Mapping[Load, int]
+    apart: int
+    """Tasks of its own that it may not share a host with."""
     hosts: Hosts
 
     @property
     def shut(self) -> int:
-        excluding = sum(other.count for other in self.others if self._excludes(other))
-        strength = sum(other.count * self._weight(other) for other in self.others if not self._excludes(other))
+        excluding = {other: number for other, number in self.others.items() if other.ports & self.load.ports}
+        strength = sum(number * self._weight(other) for other, number in self.others.items() if other not in excluding)
         by_load = 0
         for cost, number in sorted((self._cost(host), number) for host, number in self.hosts.items()):
             some = min(number, int((strength + 1e-9) / cost))
             by_load, strength = by_load + some, strength - some * cost
-        return excluding + by_load
-
-    def _excludes(self, other: Crowd) -> bool:
-        own = other.name == self.crowd.name and self.crowd.alone
-        return own or bool(other.load.ports & self.crowd.load.ports)
+        return self.apart + sum(excluding.values()) + by_load
 
     @cached_property
     def _least(self) -> dict[str, int]:
@@ -234,20 +235,23 @@ class _Siege:
         found = {
             name: [load for host in self.hosts if (load := self._shutting(name, host.of(name))) is not None]
             for name in RESOURCES
-            if self.crowd.load.of(name)
+            if self.load.of(name)
         }
         return {name: min(loads) for name, loads in found.items() if loads}
 
     def _shutting(self, resource: str, size: int) -> int | None:
         """The least load, as a sum of the others' sizes, beside which the task does not fit on a host of that size."""
-        beyond = size - self.crowd.load.of(resource) + 1
-        sizes = frozenset(other.load.of(resource) for other in self.others) - {0}
-        rest = _sums(sizes, size) >> beyond
+        beyond = size - self.load.of(resource) + 1
+        rest = _sums(self._sizes[resource], size) >> beyond
         return beyond + (rest & -rest).bit_length() - 1 if rest else None
 
-    def _weight(self, other: Crowd) -> float:
+    @cached_property
+    def _sizes(self) -> dict[str, frozenset[int]]:
+        return {name: frozenset(other.of(name) for other in self.others) - {0} for name in RESOURCES}
+
+    def _weight(self, other: Load) -> float:
         """The part of a host that one of these tasks helps to shut."""
-        return max((other.load.of(name) / least for name, least in self._least.items()), default=0.0)
+        return max((other.of(name) / least for name, least in self._least.items()), default=0.0)
 
     def _cost(self, host: Space) -> float:
         """How much it takes to shut a host, by the easiest way; the one that is shut most easily being 1."""
