@@ -38,7 +38,8 @@ CODES: Mapping[str, str] = {
     "EC143": "Managed instances are skipped",
     "EC150": "Permissions are missing",
     "EC151": "Permissions could not be verified",
-    "EC180": "The rehearsal does not come to its end",
+    "EC180": "The rehearsed roll does not come to a good end",
+    "EC181": "The roll could not be rehearsed",
     "EC190": "An optional reading failed",
 }
 

@@ -103,7 +103,8 @@ class _Explorer:
 
     def _definitions_in_use(self, services: Iterable[ServiceFacts]) -> set[str]:
         running = {said.get("taskDefinitionArn", "") for said in self.first.tasks}
-        return {*running, *(service.definition for service in services)} - {""}
+        deployed = {entry.get("taskDefinition", "") for service in services for entry in service.deployments}
+        return {*running, *deployed, *(service.definition for service in services)} - {""}
 
     # asking
 

@@ -207,7 +207,7 @@ def service_facts(said: Answer) -> ServiceFacts:
         name=said["serviceName"],
         arn=said["serviceArn"],
         daemon=daemon,
-        definition=said.get("taskDefinition", ""),
+        definition=_definition_of(said),
         desired=said.get("desiredCount", 0),
         running=said.get("runningCount", 0),
         pending=said.get("pendingCount", 0),
@@ -228,6 +228,12 @@ def service_facts(said: Answer) -> ServiceFacts:
         created=said.get("createdAt"),
         said=said,
     )
+
+
+def _definition_of(said: Answer) -> str:
+    """A service with task sets has none of its own: its primary one's."""
+    sets = sorted(said.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
+    return str(said.get("taskDefinition") or next((entry.get("taskDefinition", "") for entry in sets), ""))
 
 
 def _once(names: Iterable[str | None]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Option:
     @property
     def done(self) -> bool:
         """Whether it comes to a good end."""
-        return self.rehearsal.verdict.result in {"done", "nothing"}
+        return self.rehearsal.well
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,10 @@ class Forecast:
     """What is foreseen of one roll."""
 
     main: Rehearsal
+    """The rehearsal that is shown: with durations as they were learned, unless only another one ends well."""
+    halted: tuple[Rehearsal, ...]
+    """Rehearsals with this policy that do not end well, of all ``tried``."""
+    tried: int
     low: timedelta
     likely: timedelta
     high: timedelta
@@ -74,10 +78,11 @@ def foresee(
 ) -> Forecast:
     """Rehearse; ``outdated`` is how many hosts each group has to replace, ``elapsed`` a clock of seconds."""
     began = elapsed()
-    main = rehearse(terrain, seen, policy, habits, seed=1)
-    took = [main.took]
+    runs = [rehearse(terrain, seen, policy, habits, seed=1)]
     if elapsed() - began < BUDGET / 2:
-        took += [rehearse(terrain, seen, policy, habits, lean=lean, seed=2 + int(lean)).took for lean in (-1.0, 1.0)]
+        runs += [rehearse(terrain, seen, policy, habits, lean=lean, seed=2 + int(lean)) for lean in (-1.0, 1.0)]
+    well = [run for run in runs if run.well]
+    main = (well or runs)[0]
     options = [Option(policy=policy, rehearsal=main, asked=True)]
     skipped = []
     for other in () if seen.roll else _others(seen, policy, outdated):
@@ -87,9 +92,11 @@ def foresee(
             skipped.append(name_of(other))
     options.sort(key=lambda option: option.rehearsal.tally.peak)
     best, why = _recommended(options)
-    low, likely, high = _range(took, sum(outdated.values()))
+    low, likely, high = _range([run.took for run in well or runs], sum(outdated.values()))
     return Forecast(
         main=main,
+        halted=tuple(run for run in runs if not run.well),
+        tried=len(runs),
         low=low,
         likely=likely,
         high=high,

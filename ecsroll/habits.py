@@ -15,7 +15,7 @@ from typing import Literal
 
 from ecsroll.terrain import ActivityFacts, DefinitionFacts, GroupFacts, Terrain
 
-__all__ = ["Habit", "Habits", "What", "learn"]
+__all__ = ["Habit", "Habits", "What", "family_of", "learn"]
 
 What = Literal["reaction", "boot", "registration", "start", "stop", "deregistration", "health"]
 Span = tuple[float, float]

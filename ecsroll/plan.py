@@ -1,6 +1,7 @@
 """The command ``plan``: findings and forecast, side by side. It reads, and changes nothing."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ecsroll.aws import Aws
@@ -11,10 +12,11 @@ from ecsroll.errors import EXIT_OK, Refused
 from ecsroll.examine import examine
 from ecsroll.forecast import Forecast, Option, foresee, name_of
 from ecsroll.habits import Habit, Habits, learn
+from ecsroll.lease import standing
 from ecsroll.model import Finding, Memory, Policy, Snapshot
 from ecsroll.observe import Observer
 from ecsroll.preflight import allowed
-from ecsroll.rehearsal import Rehearsal, Step
+from ecsroll.rehearsal import Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
 from ecsroll.turn import outdated_by_group
 
@@ -43,8 +45,15 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
             findings=_once(findings),
             more={"plan": None},
         )
-    forecast = foresee(terrain, seen, policy, learn(terrain), outdated, aws.clock.elapsed)
-    findings = _once(allowed((*findings, *_foreseen(forecast.main)), policy.allow))
+    # Under the lease that the roll would take: marks of every earlier one are its own.
+    seen = replace(seen, epoch=standing(aws, cluster).epoch + 1)
+    forecast: Forecast | None = None
+    try:
+        forecast = foresee(terrain, seen, policy, learn(terrain), outdated, aws.clock.elapsed)
+        findings = (*findings, *_foreseen(forecast))
+    except Unrehearsable as error:
+        findings = (*findings, _unrehearsable(cluster, error))
+    findings = _once(allowed(findings, policy.allow))
     screen.intend(seen, policy, outdated, findings)
     return _result(seen, outdated, forecast, findings)
 
@@ -53,21 +62,31 @@ def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(findings))
 
 
-def _foreseen(main: Rehearsal) -> tuple[Finding, ...]:
-    """A rehearsal that does not come to a good end: what it stands before, and since when."""
-    verdict = main.verdict
-    if verdict.result in {"done", "nothing"}:
+def _unrehearsable(cluster: str, error: Unrehearsable) -> Finding:
+    return Finding(
+        code="EC181",
+        severity="warning",
+        subject=cluster,
+        measured=f"the roll could not be rehearsed: {error}",
+        fix="the findings stand, the forecast is missing; mend a reading that failed (EC190), or report it",
+    )
+
+
+def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
+    """Rehearsals that do not come to a good end: what they stand before, and when."""
+    if not forecast.halted:
         return ()
-    wait = max(main.longest, key=lambda pair: pair[1], default=None)
-    subject = wait[0].subject if wait else main.last.seen.cluster
-    # Only standalone tasks hold it, and nobody but their owner knows when they end.
-    unforeseeable = main.held == {Kind.STANDALONE}
+    first, verdict = forecast.halted[0], forecast.halted[0].verdict
+    wait = first.longest[0][0] if first.longest else None
+    often = f"{len(forecast.halted)} of {forecast.tried} rehearsals end" if forecast.tried > 1 else "the rehearsal ends"
+    # Only standalone tasks hold it, and nobody but their owner knows when they end; or every host is replaced by then.
+    certain = len(forecast.halted) == forecast.tried and first.held != {Kind.STANDALONE} and verdict.remaining > 0
     return (
         Finding(
             code="EC180",
-            severity="warning" if unforeseeable else "blocking",
-            subject=subject,
-            measured=f"the rehearsal ends {_at(main)} with {verdict.remaining} host(s) left: {verdict.reason}",
+            severity="blocking" if certain else "warning",
+            subject=wait.subject if wait else first.last.seen.cluster,
+            measured=f"{often} {_at(first)} with {verdict.remaining} host(s) left: {verdict.reason}",
             fix=verdict.next or "ecsroll plan shows what it waited for longest; remove that, or allow what it names",
         ),
     )
@@ -80,7 +99,9 @@ def _at(main: Rehearsal) -> str:
 # As JSON ---------------------------------------------------------------------------------------------------------
 
 
-def _result(seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast, findings: tuple[Finding, ...]) -> Result:
+def _result(
+    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast | None, findings: tuple[Finding, ...]
+) -> Result:
     blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
     hosts = sum(outdated.values())
     return Result(
@@ -92,11 +113,13 @@ def _result(seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast, fin
         next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
         remaining=hosts,
         findings=findings,
-        more={"plan": _plain(forecast)},
+        more={"plan": _plain(forecast) if forecast else None},
     )
 
 
-def _sentence(hosts: int, forecast: Forecast) -> str:
+def _sentence(hosts: int, forecast: Forecast | None) -> str:
+    if forecast is None:
+        return f"{hosts} host(s) would be replaced; how long it takes is not known"
     low, high = (round(each.total_seconds() / 60) for each in (forecast.low, forecast.high))
     return f"{hosts} host(s) would be replaced in {low} to {high} minutes"
 
@@ -160,7 +183,7 @@ def _plain_step(step: Step) -> dict[str, Any]:
         "group": facts.get("group"),
         "hosts": list(hosts),
         "why": facts.get("why", ""),
-        "moves": dict(step.moves),
+        "moves": [{"service": service, "tasks": tasks} for service, tasks in sorted(step.moves.items())],
     }
 
 

@@ -12,21 +12,26 @@ from ecsroll.asg import natural
 from ecsroll.aws import Aws
 from ecsroll.drain import Kind
 from ecsroll.engine import Round, Ways, rounds
+from ecsroll.errors import AwsRefusal, NotFound
 from ecsroll.events import Event
 from ecsroll.habits import Habits
 from ecsroll.model import Host, Policy, Snapshot, Verdict, Wait
 from ecsroll.observe import Observer
 from ecsroll.replica import replica
-from ecsroll.simulator.world import Durations
+from ecsroll.simulator.world import Durations, Refusal
 from ecsroll.tally import Tally
 from ecsroll.terrain import Terrain
 
-__all__ = ["Moves", "Rehearsal", "Step", "rehearse"]
+__all__ = ["Moves", "Rehearsal", "Step", "Unrehearsable", "rehearse"]
 
 LONGEST = 5
 """Waits that are remembered."""
 MOST_ROUNDS = 20_000
 """Rounds after which a rehearsal is given up: at the usual interval more than three days."""
+
+
+class Unrehearsable(Exception):  # noqa: N818 - nothing failed but the attempt to foresee
+    """The roll can not be rehearsed; what stands in the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,11 @@ class Rehearsal:
     last: Round
     """The round that brought the verdict."""
 
+    @property
+    def well(self) -> bool:
+        """Whether it came to a good end."""
+        return self.verdict.result in {"done", "nothing"}
+
 
 def durations(habits: Habits, lean: float) -> Durations:
     """The simulated AWS's durations as they were learned; ``lean`` goes to the quick (-1) or the slow (1) side."""
@@ -88,10 +98,21 @@ def durations(habits: Habits, lean: float) -> Durations:
 def rehearse(
     terrain: Terrain, seen: Snapshot, policy: Policy, habits: Habits, *, lean: float = 0.0, seed: int = 0
 ) -> Rehearsal:
-    """Roll the replica with this policy until there is a verdict. Changes nothing of the real cluster."""
+    """Roll the replica with this policy until there is a verdict. Changes nothing of the real cluster.
+
+    ``seen.epoch`` is the one that the roll's lease would have. Raises Unrehearsable where the replica refuses what the
+    real AWS would not: something of the cluster is not known, or not simulated.
+    """
+    try:
+        return _rehearse(terrain, seen, policy, habits, lean, seed)
+    except (Refusal, AwsRefusal, NotFound) as no:
+        raise Unrehearsable(str(no)) from no
+
+
+def _rehearse(terrain: Terrain, seen: Snapshot, policy: Policy, habits: Habits, lean: float, seed: int) -> Rehearsal:
     sim = replica(terrain, seen, policy, durations(habits, lean), seed=seed)
     aws = Aws(sim, sim, workers=1, chance=Random(seed))  # noqa: S311 - the jitter of its retries
-    observer = Observer(aws, terrain.cluster, policy.groups)
+    observer = Observer(aws, terrain.cluster, policy.groups, epoch=seen.epoch)
     notes = _Notes(policy=policy, began=sim.now())
     for step in rounds(observer, Actor(aws, observer), policy, sim, Ways(tell=notes.hear)):
         notes.read(step)

@@ -127,8 +127,8 @@ def _hosts(steps: Sequence[Said]) -> str:
 def _drains(steps: Sequence[Said]) -> str:
     moves: dict[str, int] = {}
     for step in steps:
-        for name, count in step["moves"].items():
-            moves[name] = moves.get(name, 0) + count
+        for move in step["moves"]:
+            moves[move["service"]] = moves.get(move["service"], 0) + move["tasks"]
     listed = ", ".join(f"{name} {count}" for name, count in sorted(moves.items())[:6])
     more = f" and of {len(moves) - 6} more services" if len(moves) > 6 else ""
     return f"drain {_hosts(steps)}: moves {listed}{more}" if moves else f"drain {_hosts(steps)}: nothing to move"

@@ -5,37 +5,32 @@ stopped) goes on from where it is. What can not be known is supposed, and said i
 those of their group, agents that are away stay away, others change nothing meanwhile.
 """
 
-import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from ecsroll.answers import Answer
-from ecsroll.ledger import Place, slug, text_of
-from ecsroll.model import Launches, Policy, Snapshot
+from ecsroll.habits import family_of
+from ecsroll.ledger import slug, text_of
+from ecsroll.model import Policy, Snapshot
 from ecsroll.records import history_name
+from ecsroll.replica_ground import TRUNKED, Ground
 from ecsroll.simulator import Simulation
 from ecsroll.simulator.balancer import Target, TargetGroup
 from ecsroll.simulator.cluster import Cluster, ContainerInstance
 from ecsroll.simulator.compute import Instance
 from ecsroll.simulator.definitions import TaskDefinition
-from ecsroll.simulator.groups import Group, Member
-from ecsroll.simulator.instance_types import InstanceType
+from ecsroll.simulator.query import parse
 from ecsroll.simulator.quick import QuickSimulation
 from ecsroll.simulator.services import Deployment, Service
 from ecsroll.simulator.tasks import Task
-from ecsroll.simulator.templates import LaunchConfiguration, Template, TemplateVersion
-from ecsroll.simulator.warm_pools import WarmPool
-from ecsroll.simulator.world import Durations, World
+from ecsroll.simulator.world import Durations, Refusal, World
 from ecsroll.terrain import (
-    GroupFacts,
     HostFacts,
     ServiceFacts,
     TargetGroupFacts,
     TaskFacts,
-    TemplateFacts,
     Terrain,
 )
 
@@ -45,8 +40,6 @@ OWN = ("ecs.", "com.amazonaws.ecs.")
 """How the names of attributes begin that ECS itself gives."""
 OF_THE_HOST = frozenset({"ecs.ami-id", "ecs.availability-zone", "ecs.instance-type", "ecs.subnet-id"})
 """Attributes in which two hosts of a group may differ."""
-TRUNKED = 100
-"""Task interfaces of a host with a trunk: more than it will ever run."""
 WISHES = (
     "serviceName",
     "launchType",
@@ -73,8 +66,7 @@ def replica(
     world = World(seed=seed, region=region, account=account, epoch=terrain.at, durations=durations)
     sim = QuickSimulation(world, strict=False)
     sim.door.keeps = False
-    builder = _Builder(sim, terrain, seen, policy)
-    builder.build()
+    _Builder(sim, terrain, seen, Ground(sim, terrain, seen, policy)).build()
     return sim
 
 
@@ -88,16 +80,19 @@ class _Builder:
     sim: Simulation
     terrain: Terrain
     seen: Snapshot
-    policy: Policy
+    ground: Ground
     hosts: dict[str, ContainerInstance] = field(default_factory=dict)
     definitions: dict[str, TaskDefinition] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        tasks = self.terrain.tasks.values()
+        self.samples = {task.definition: task for task in tasks}
+        """A task of each definition: it says what it takes where the definition can not be read."""
+        self.longest = _longest(tasks)
+
     def build(self) -> None:
         """From the ground up: each layer refers to the ones before it."""
-        self._know_the_region()
-        for name, group in self.terrain.groups.items():
-            self._launch_targets(group)
-            self._group(name, group)
+        self.ground.lay()
         cluster = self._cluster()
         self._hosts(cluster)
         self._agents_to_come()
@@ -107,218 +102,19 @@ class _Builder:
         self._wake(cluster)
         self._records()
 
-    def seconds(self, at: datetime | None) -> float:
-        """A moment on the simulated clock: before the picture it is negative."""
-        return (at - self.sim.world.epoch).total_seconds() if at is not None else 0.0
-
-    # the region
-
-    def _know_the_region(self) -> None:
-        compute, images = self.sim.compute, self.sim.images
-        for host in self.terrain.hosts.values():
-            if host.zone:
-                compute.know_zone(host.zone)
-            if host.zone and host.subnet:
-                compute.subnets[host.subnet] = host.zone
-        for group in self.terrain.groups.values():
-            for zone in group.said.get("AvailabilityZones", ()):
-                compute.know_zone(zone)
-        self._know_types()
-        for image, architecture in self._images().items():
-            if images.get(image) is None:
-                images.register(image, image_id=image, architecture=architecture)
-
-    def _know_types(self) -> None:
-        """Types as they register here: ECS_RESERVED_MEMORY and the like show in the hosts that are there."""
-        registered = {
-            host.type: host.registered.memory for host in self.terrain.hosts.values() if host.registered.memory
-        }
-        trunked = {host.type for host in self.terrain.hosts.values() if "ecs.awsvpc-trunk-id" in host.attributes}
-        for name, facts in self.terrain.types.items():
-            interfaces = TRUNKED if name in trunked else facts.interfaces
-            architecture = facts.architectures[0] if facts.architectures else "x86_64"
-            self.sim.compute.know_type(
-                InstanceType(
-                    name, facts.cpu // 1024, facts.memory, architecture, interfaces, facts.gpus, registered.get(name)
-                )
-            )
-        for host in self.terrain.hosts.values():
-            if host.type and self.sim.compute.type_of(host.type) is None:
-                room = host.registered
-                architecture = str(host.machine.get("Architecture", "x86_64"))
-                self.sim.compute.know_type(
-                    InstanceType(
-                        host.type, room.cpu // 1024, room.memory, architecture, TRUNKED, room.gpus, room.memory
-                    )
-                )
-
-    def _images(self) -> dict[str, str]:
-        """Every image that runs or is (to be) launched, with an architecture that suits its group's types."""
-        found = {host.image: _architecture(host) for host in self.terrain.hosts.values() if host.image}
-        for group in self.seen.groups.values():
-            like = next((_architecture(host) for host in self.terrain.of(group.name)), "x86_64")
-            wanted = [image for key, image in self.policy.images.items() if key.startswith(f"{group.name}/")]
-            for image in (*wanted, *(launches.image for launches in group.launches)):
-                if image:
-                    found.setdefault(image, like)
-        for group_facts in self.terrain.groups.values():
-            pool = group_facts.warm_pool
-            for image in pool.images.values() if pool else ():
-                found.setdefault(image, "x86_64")
-        return found
-
-    # what groups launch
-
-    def _launch_targets(self, group: GroupFacts) -> None:
-        by_name = {launches.name: launches for launches in self.seen.groups[group.name].launches}
-        for template in group.templates:
-            launches = by_name.get(template.id) or by_name.get(template.name)
-            if launches is not None and launches.parameter is not None:
-                self._parameter(group.name, launches)
-            if template.spec:
-                self._template(group, template)
-            else:
-                self._configuration(template)
-
-    def _parameter(self, group: str, launches: Launches) -> None:
-        if launches.parameter is None or launches.image is None:
-            return
-        name = launches.parameter.partition(":")[0]
-        if launches.place is Place.PARAMETER:
-            self.sim.parameters.put(name, launches.image, overwrite=True)
-            self.sim.parameters.tags(name)["ecsroll:group"] = group
-        else:
-            self.sim.parameters.published[name] = launches.image
-
-    def _template(self, group: GroupFacts, facts: TemplateFacts) -> None:
-        made = Template(facts.id, facts.name, self.terrain.at)
-        for number, said in facts.versions.items():
-            kind = said.get("InstanceType") or next(iter(group.types), "m5.large")
-            data = self._data({**said, "InstanceType": kind})
-            made.versions[int(number)] = TemplateVersion(int(number), data, self.terrain.at)
-        if made.versions:
-            made.numbers = max(made.versions)
-            made.default = int(facts.default or made.numbers)
-            self.sim.compute.templates.restore(made)
-
-    def _configuration(self, facts: TemplateFacts) -> None:
-        data = dict(facts.versions.get("", {}))
-        arn = str(data.pop("LaunchConfigurationARN", facts.name))
-        for member in ("LaunchConfigurationName", "CreatedTime"):
-            data.pop(member, None)
-        made = LaunchConfiguration(facts.name, arn, self.terrain.at, self._data(data))
-        self.sim.compute.templates.configurations[facts.name] = made
-
-    def _data(self, data: Answer) -> dict[str, Any]:
-        """Launch data whose user data names the cluster plainly: real scripts may hide it from a simulated agent."""
-        script = f"#!/bin/sh\necho ECS_CLUSTER={self.terrain.cluster} >> /etc/ecs/ecs.config\n"
-        return {**data, "UserData": base64.b64encode(script.encode()).decode()}
-
-    # groups
-
-    def _group(self, name: str, facts: GroupFacts) -> None:
-        said = facts.said
-        group = Group(
-            name,
-            facts.arn,
-            said.get("CreatedTime", self.terrain.at),
-            said["MinSize"],
-            said["MaxSize"],
-            said["DesiredCapacity"],
-            self._subnets(facts),
-            template=said.get("LaunchTemplate"),
-            mixed=said.get("MixedInstancesPolicy"),
-            launch_configuration=said.get("LaunchConfigurationName"),
-            new_protected=said.get("NewInstancesProtectedFromScaleIn", False),
-            suspended=dict(facts.suspended),
-        )
-        self.sim.scaling.groups[name] = group
-        machines = {host.id: host for host in self.terrain.of(name)}
-        for entry in said.get("Instances", ()):
-            self._member(group, entry, machines.get(entry["InstanceId"]))
-        self._warm_pool(group, facts)
-
-    def _subnets(self, facts: GroupFacts) -> dict[str, list[str]]:
-        """The group's zones; of its subnets those that are known by a host, else the zone's default one."""
-        compute = self.sim.compute
-        spread: dict[str, list[str]] = {
-            zone: [] for zone in sorted(facts.said.get("AvailabilityZones") or compute.zones)
-        }
-        for subnet in facts.subnets:
-            if compute.subnets.get(subnet) in spread:
-                spread[compute.subnets[subnet]].append(subnet)
-        return {zone: subnets or [compute.subnet_of(zone)] for zone, subnets in spread.items()}
-
-    def _member(self, group: Group, said: Answer, host: HostFacts | None) -> None:
-        state = said.get("LifecycleState", "InService")
-        instance = self._instance(group, said, host, "pending" if state.startswith("Pending") else "running")
-        member = Member(
-            instance,
-            state,
-            instance.launched_at,
-            protected=said.get("ProtectedFromScaleIn", False),
-            health=said.get("HealthStatus", "Healthy"),
-        )
-        group.add(member)
-        self.sim.scaling.fleet.by_instance[instance.id] = group
-        if state.startswith("Pending"):
-            # Its launch hooks' time, if it has any, is part of the boot that was learned: it goes on as one.
-            group.move(member, "Pending")
-            left = self.sim.world.draw(self.sim.world.durations.boot(group.name)) + instance.launched_at
-            self.sim.world.after(left, partial(self.sim.compute.boot, instance))
-        elif state.startswith("Terminating"):
-            group.move(member, "Terminating:Proceed")
-            self.sim.world.after(1.0, partial(self.sim.compute.terminate, instance.id))
-
-    def _instance(self, group: Group, said: Answer, host: HostFacts | None, state: str) -> Instance:
-        seen = self.seen.hosts.get(said["InstanceId"])
-        zone = said.get("AvailabilityZone") or self.sim.compute.zones[0]
-        template = said.get("LaunchTemplate") or {}
-        version = str(template.get("Version", ""))
-        machine: Mapping[str, Any] = host.machine if host else {}
-        instance = Instance(
-            id=said["InstanceId"],
-            type=said.get("InstanceType") or (host.type if host else "") or "m5.large",
-            zone=zone,
-            subnet_id=(host.subnet if host else "") or self.sim.compute.subnet_of(zone),
-            private_ip=machine.get("PrivateIpAddress", ""),
-            image_id=(seen.image if seen else None) or "",
-            launched_at=self.seconds(host.launched_at if host else seen.launched_at if seen else None),
-            state=state,
-            group=group.name,
-            template_id=template.get("LaunchTemplateId"),
-            template_name=template.get("LaunchTemplateName"),
-            template_version=int(version) if version.isdigit() else None,
-            launch_configuration=said.get("LaunchConfigurationName"),
-            cluster=self.terrain.cluster,
-        )
-        self.sim.compute.instances[instance.id] = instance
-        return instance
-
-    def _warm_pool(self, group: Group, facts: GroupFacts) -> None:
-        if facts.warm_pool is None:
-            return
-        pool = WarmPool(
-            facts.warm_pool.least, facts.warm_pool.prepared, facts.warm_pool.state, reuse=facts.warm_pool.reuses
-        )
-        for name, said in facts.warm_pool.hosts.items():
-            instance = self._instance(group, said, None, "stopped")
-            instance.image_id, instance.warm = facts.warm_pool.images.get(name, ""), True
-            pool.members[name] = Member(instance, said.get("LifecycleState", "Warmed:Stopped"), 0.0)
-        self.sim.scaling.warm.pools[group.name] = pool
-
     # the cluster
 
     def _cluster(self) -> Cluster:
         said = self.terrain.said
         cluster = self.sim.clusters.create(self.terrain.cluster)
-        names = {facts.provider.name for facts in self.terrain.groups.values() if facts.provider}
         cluster.capacity_providers = list(said.get("capacityProviders", ()))
         cluster.default_strategy = list(said.get("defaultCapacityProviderStrategy", ()))
         for facts in self.terrain.groups.values():
-            if facts.provider is not None and facts.provider.name in names:
-                settings = dict(facts.provider.said.get("autoScalingGroupProvider", {}))
-                self.sim.providers.create(facts.provider.name, {"autoScalingGroupProvider": settings})
+            provider = facts.provider
+            if provider is not None:
+                settings = {"autoScalingGroupProvider": dict(provider.said.get("autoScalingGroupProvider", {}))}
+                arn = str(provider.said.get("capacityProviderArn", provider.name))
+                self.sim.providers.restore(provider.name, arn, facts.name, settings)
         return cluster
 
     def _hosts(self, cluster: Cluster) -> None:
@@ -344,7 +140,7 @@ class _Builder:
             id=facts.arn.rpartition("/")[2],
             cluster=cluster,
             instance=instance,
-            registered_at=self.seconds(facts.registered_at),
+            registered_at=self.ground.seconds(facts.registered_at),
             cpu=facts.registered.cpu,
             memory=facts.registered.memory,
             gpus=facts.registered.gpus or (kind.gpus if kind else 0),
@@ -368,7 +164,7 @@ class _Builder:
             subnet_id=facts.subnet,
             private_ip="",
             image_id=facts.image or "",
-            launched_at=self.seconds(facts.launched_at),
+            launched_at=self.ground.seconds(facts.launched_at),
             state="running",
         )
         self.sim.compute.instances[facts.id] = instance
@@ -432,32 +228,50 @@ class _Builder:
 
     # work
 
-    def _definition(self, arn: str, said: Answer) -> TaskDefinition:
+    def _definition(self, arn: str) -> TaskDefinition:
         """As it was registered; one that could not be read takes what its task says it takes."""
         if arn not in self.definitions:
-            known = self.terrain.definitions.get(arn)
             family, _, revision = arn.rpartition("/")[2].partition(":")
-            registered: dict[str, Any] = {"family": family, "containerDefinitions": [{"name": "app", "memory": 4}]}
-            if known is not None:
-                registered = {**known.said, "containerDefinitions": list(map(_without_labels, _containers(known.said)))}
-            else:
-                registered |= {key: said[key] for key in ("cpu", "memory") if said.get(key)}
-            made = TaskDefinition(arn, family, int(revision or 1), registered, 0.0)
+            number = int(revision) if revision.isdigit() else 1
+            made = TaskDefinition(arn, family, number, self._registered(arn, family), 0.0)
             self.definitions[arn] = made
             self.sim.tasks.definitions.families.setdefault(family, []).append(made)
         return self.definitions[arn]
+
+    def _registered(self, arn: str, family: str) -> dict[str, Any]:
+        known = self.terrain.definitions.get(arn)
+        if known is None:
+            said = self.samples[arn].said if arn in self.samples else {}
+            taken = {key: said[key] for key in ("cpu", "memory") if said.get(key)}
+            return {"family": family, "containerDefinitions": [{"name": "app", "memory": 4}], **taken}
+        return {
+            **known.said,
+            "containerDefinitions": list(map(_without_labels, _containers(known.said))),
+            "placementConstraints": _understood(known.said.get("placementConstraints", ())),
+        }
 
     def _services(self, cluster: Cluster) -> None:
         for facts in self.terrain.services.values():
             if facts.fargate or facts.said.get("status", "ACTIVE") != "ACTIVE":
                 continue
-            request = {key: facts.said[key] for key in WISHES if key in facts.said}
-            made = Service(facts.arn, facts.name, cluster, request, self.seconds(facts.created), facts.desired)
+            request = self._wishes(facts)
+            made = Service(facts.arn, facts.name, cluster, request, self.ground.seconds(facts.created), facts.desired)
             cluster.services[facts.name] = made
             self._deployments(made, facts)
             made.steady = True
             if facts.daemon:
                 cluster.daemons[made] = None
+
+    def _wishes(self, facts: ServiceFacts) -> dict[str, Any]:
+        """What it asks for, as far as it can be simulated: without target groups that could not be read."""
+        request = {key: facts.said[key] for key in WISHES if key in facts.said}
+        request["loadBalancers"] = [
+            each
+            for each in request.get("loadBalancers", ())
+            if each.get("targetGroupArn") is None or each["targetGroupArn"] in self.terrain.target_groups
+        ]
+        request["placementConstraints"] = _understood(request.get("placementConstraints", ()))
+        return request
 
     def _deployments(self, service: Service, facts: ServiceFacts) -> None:
         said = facts.deployments or ({"id": "ecs-svc/0", "status": "PRIMARY", "taskDefinition": facts.definition},)
@@ -465,8 +279,8 @@ class _Builder:
             service.deployments.append(
                 Deployment(
                     each.get("id", "ecs-svc/0"),
-                    self._definition(each.get("taskDefinition", facts.definition), {}),
-                    self.seconds(each.get("createdAt")),
+                    self._definition(each.get("taskDefinition", facts.definition)),
+                    self.ground.seconds(each.get("createdAt")),
                     status=each.get("status", "PRIMARY"),
                     rollout_state=each.get("rolloutState", "COMPLETED"),
                 )
@@ -486,9 +300,9 @@ class _Builder:
             facts.arn,
             facts.arn.rpartition("/")[2],
             cluster,
-            self._definition(facts.definition, facts.said),
+            self._definition(facts.definition),
             facts.group,
-            self.seconds(facts.created),
+            self.ground.seconds(facts.created),
             started_by=facts.started_by,
             capacity_provider=facts.said.get("capacityProviderName"),
             service=service,
@@ -496,10 +310,10 @@ class _Builder:
             last_status=facts.last_status,
             desired_status=facts.desired_status,
             container_health=facts.said.get("healthStatus", "UNKNOWN"),
-            protected_until=self.seconds(facts.protected_until) if facts.protected_until else None,
+            protected_until=self.ground.seconds(facts.protected_until) if facts.protected_until else None,
             address=_address(facts.said),
-            started_at=self.seconds(facts.started) if facts.started else None,
-            stopping_at=self.seconds(facts.stopping) if facts.stopping else None,
+            started_at=self.ground.seconds(facts.started) if facts.started else None,
+            stopping_at=self.ground.seconds(facts.stopping) if facts.stopping else None,
         )
         if service is not None:
             by_id = {each.id: each for each in service.deployments}
@@ -536,19 +350,10 @@ class _Builder:
         """What is under way goes on from where it is."""
         self.sim.tasks.resume(task)
         if facts.standalone and task.last_status == "RUNNING":
-            runs_for = self._runs_for(facts)
+            runs_for = self.longest.get(task.definition.family)
             if runs_for is not None:
-                self.sim.world.after(max(1.0, runs_for), partial(self.sim.tasks.exits, task, 0))
-
-    def _runs_for(self, facts: TaskFacts) -> float | None:
-        """Seconds until a standalone task ends by itself, where others of its family have shown how long they run."""
-        family = facts.definition.rpartition("/")[2].partition(":")[0]
-        took = [
-            (each.stopped - each.started).total_seconds()
-            for each in self.terrain.tasks.values()
-            if each.standalone and each.stopped and each.started and f"/{family}:" in each.definition
-        ]
-        return max(took) + self.seconds(facts.started) if took else None
+                left = max(1.0, runs_for + self.ground.seconds(facts.started))
+                self.sim.world.after(left, partial(self.sim.tasks.exits, task, 0))
 
     # in motion
 
@@ -570,8 +375,27 @@ class _Builder:
             self.sim.parameters.put(f"/ecsroll/{self.terrain.cluster}/{name}", text)
 
 
-def _architecture(host: HostFacts) -> str:
-    return str(host.machine.get("Architecture") or host.attributes.get("ecs.cpu-architecture") or "x86_64")
+def _longest(tasks: Iterable[TaskFacts]) -> dict[str, float]:
+    """For how many seconds a standalone task of each family has run at most: of those that have ended."""
+    longest: dict[str, float] = {}
+    for task in tasks:
+        if task.standalone and task.stopped is not None and task.started is not None:
+            family = family_of(task.definition)
+            longest[family] = max(longest.get(family, 0.0), (task.stopped - task.started).total_seconds())
+    return longest
+
+
+def _understood(constraints: Iterable[Answer]) -> list[Answer]:
+    """Constraints but for expressions that the simulated ECS can not read."""
+    kept = []
+    for each in constraints:
+        try:
+            parse(each.get("expression", ""))
+        except Refusal:
+            if each.get("type") == "memberOf":
+                continue
+        kept.append(each)
+    return kept
 
 
 def _containers(said: Answer) -> Iterable[Answer]:

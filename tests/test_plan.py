@@ -62,7 +62,7 @@ def test_it_tells_time_hosts_moves_and_what_happens_when(demo: tuple[Stage, Ran,
     assert len(drained) == len(set(drained)) >= 9, "each old host once; one more if the zones ask for it"
     assert plan["timeline"] == sorted(plan["timeline"], key=lambda step: step["after"])
     moved = sum(row["moved"] for row in plan["services"])
-    assert moved == sum(count for step in plan["timeline"] for count in step["moves"].values()) == plan["moved"]
+    assert moved == sum(move["tasks"] for step in plan["timeline"] for move in step["moves"]) == plan["moved"]
 
 
 def test_strategies_stand_side_by_side_with_one_recommended(demo: tuple[Stage, Ran, float]) -> None:
