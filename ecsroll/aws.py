@@ -29,7 +29,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 
-__all__ = ["Aws", "Clients", "Pace", "chunks", "session"]
+__all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "session"]
 
 T = TypeVar("T")
 
@@ -51,6 +51,7 @@ _REFILL: dict[tuple[str, str], float] = {
     ("ssm", "read"): 40,
     ("ssm", ""): 3,
     ("sts", ""): 20,
+    ("iam", ""): 10,  # unpublished
 }
 _BUCKET: dict[str, str] = {
     "ecs describe_clusters": "cluster read",
@@ -253,7 +254,7 @@ class Aws:
         return answer
 
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        changes = not operation.startswith(("describe", "list", "get"))
+        changes = not (operation.startswith(("describe", "list", "get", "simulate")) or params.get("DryRun"))
         self.pace.take(service, operation)
         if self.guard is not None:
             self.guard()
@@ -302,6 +303,11 @@ def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
 
 def _code(error: BaseException) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def denied(error: AwsUnavailable) -> bool:
+    """Whether AWS denied it to these credentials; else it could not be reached, or not be asked."""
+    return error.__cause__ is not None and _code(error.__cause__) in _DENIED
 
 
 def _passes(error: BaseException) -> bool:

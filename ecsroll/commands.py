@@ -25,6 +25,7 @@ from ecsroll.errors import (
     Refused,
 )
 from ecsroll.events import Event
+from ecsroll.examine import examine
 from ecsroll.image_rules import ImageRules
 from ecsroll.images import AwsImages, choose_images, group_images, rules_of
 from ecsroll.lease import Lease, Standing, standing
@@ -99,8 +100,8 @@ def replace_hosts(
     observer = Observer(aws, cluster, policy.groups)
     seen = observer.look()
     policy = intended(observer, seen, policy)
-    findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
+    findings = _findings(aws, observer, seen, policy, decision)
     if decision.verdict is not None and decision.verdict.result == "nothing":
         _bury_lease(aws, cluster, policy, screen)
         return _result("replace", cluster, decision, findings, Tally(), aws)
@@ -120,6 +121,13 @@ def replace_hosts(
         begin=lambda there: _check_same(cluster, there.records.read().roll, policy),
     )
     return run.go(observer, findings)
+
+
+def _findings(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy, decision: Decision) -> tuple[Finding, ...]:
+    """Everything worth knowing before a roll begins. One that is under way goes on, and nothing is read for it."""
+    begins = seen.roll is None and decision.verdict is None
+    found = examine(aws, observer, seen, policy).findings if begins else preflight(seen, policy)
+    return tuple(dict.fromkeys((*found, *observer.findings.values())))
 
 
 def _images(seen: Snapshot, policy: Policy, aws: Aws) -> dict[str, str]:
@@ -325,13 +333,14 @@ def _cut_off(result: Result, story: _Story, policy: Policy) -> Result:
 def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
     blocking = [finding for finding in findings if finding.severity == "blocking"]
     first = blocking[0]
+    codes = sorted({finding.code for finding in blocking})
     return Result(
         command="replace",
         result="refused",
         exit_code=Refused.exit_code,
         cluster=cluster,
         reason=f"{first.code} {first.subject}: {first.measured}",
-        next=first.fix,
+        next=f"{first.fix}; to go on in spite of it: {' '.join(f'--allow {code}' for code in codes)}",
         findings=findings,
     )
 

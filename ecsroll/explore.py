@@ -52,10 +52,13 @@ STOPPED = 500
 """Stopped tasks that are looked at, at most: they tell how long stopping takes."""
 
 
-def explore(aws: Aws, observer: Observer, seen: Snapshot) -> Terrain:
-    """The terrain of a cluster that has just been looked at for the first time (``observer.look()``)."""
+def explore(aws: Aws, observer: Observer, seen: Snapshot, *, targets: Iterable[str] = ()) -> Terrain:
+    """The terrain of a cluster that has just been looked at for the first time (``observer.look()``).
+
+    ``targets``: the images that the roll is to launch.
+    """
     assert observer.first is not None, "look before you explore"
-    return _Explorer(aws, observer, observer.first, seen).terrain()
+    return _Explorer(aws, observer, observer.first, seen, frozenset(targets)).terrain()
 
 
 @dataclass
@@ -64,6 +67,7 @@ class _Explorer:
     observer: Observer
     first: Survey
     seen: Snapshot
+    targets: frozenset[str] = frozenset()
     findings: dict[str, Finding] = field(default_factory=dict)
 
     @property
@@ -78,6 +82,7 @@ class _Explorer:
             "hosts": self._hosts,
             "groups": self._groups,
             "target_groups": partial(self._target_groups, _target_groups_of(services.values())),
+            "images": self._images,
             "history": self._history,
             "definitions": partial(self._definitions, sorted(self._definitions_in_use(services.values()))),
         }
@@ -162,6 +167,19 @@ class _Explorer:
         )
         return {
             said["InstanceType"]: type_facts(said) for answer in answers for said in answer.get("InstanceTypes", ())
+        }
+
+    def _images(self) -> dict[str, datetime]:
+        """When the images were made. By filter, as one unknown id among ImageIds would fail the whole call."""
+        ids = {host.image for host in self.seen.hosts.values() if host.image} | self.targets
+
+        def ask(names: Sequence[str]) -> dict[str, Any]:
+            filters = [{"Name": "image-id", "Values": list(names)}]
+            return self._optional("ec2", "describe_images", Filters=filters, IncludeDeprecated=True)
+
+        said = [entry for answer in self._each(ask, chunks(sorted(ids), 200)) for entry in answer.get("Images", ())]
+        return {
+            each["ImageId"]: datetime.fromisoformat(each["CreationDate"]) for each in said if "CreationDate" in each
         }
 
     # work

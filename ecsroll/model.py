@@ -310,6 +310,8 @@ class Policy:
     lease_ttl: timedelta = timedelta(minutes=2)
     stop_grace: timedelta = timedelta(seconds=25)
     keep_max_size: bool = False
+    allow: tuple[str, ...] = ()
+    """Codes of blocking findings in spite of which the roll is to go on."""
     older_than: timedelta | None = None
     all: bool = False
     instances: tuple[str, ...] = ()

@@ -9,13 +9,13 @@ from ecsroll.commands import Screen, intended
 from ecsroll.decide import decide
 from ecsroll.drain import Kind
 from ecsroll.errors import EXIT_OK, Refused
-from ecsroll.explore import explore
+from ecsroll.examine import examine
 from ecsroll.forecast import Forecast, Option, foresee, name_of
 from ecsroll.habits import Habit, Habits, learn
 from ecsroll.lease import standing
 from ecsroll.model import Finding, Memory, Policy, Snapshot
 from ecsroll.observe import Observer
-from ecsroll.preflight import preflight
+from ecsroll.preflight import allowed
 from ecsroll.rehearsal import Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
 from ecsroll.turn import outdated_by_group
@@ -33,8 +33,8 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     policy = intended(observer, seen, policy)
     decision, _ = decide(seen, Memory(), policy)
     outdated = outdated_by_group(seen, policy)
-    terrain = explore(aws, observer, seen)
-    findings = (*preflight(seen, policy), *observer.findings.values(), *terrain.findings)
+    examined = examine(aws, observer, seen, policy)
+    terrain, findings = examined.terrain, (*examined.findings, *observer.findings.values())
     if decision.verdict is not None and decision.verdict.result == "nothing":
         return Result(
             command="plan",
@@ -53,7 +53,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
         findings = (*findings, *_foreseen(forecast))
     except Unrehearsable as error:
         findings = (*findings, _unrehearsable(cluster, error))
-    findings = _once(findings)
+    findings = _once(allowed(findings, policy.allow))
     screen.intend(seen, policy, outdated, findings)
     return _result(seen, outdated, forecast, findings)
 

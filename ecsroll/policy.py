@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from ecsroll.codes import code
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Policy
 
@@ -276,6 +277,15 @@ SETTINGS: tuple[Setting, ...] = (
         panel=CARE,
         schema=_DURATION,
         help="How long a host may take to become empty.",
+    ),
+    Setting(
+        name="allow",
+        becomes="allow",
+        read=code,
+        kind="many",
+        panel=CARE,
+        schema={"type": "string", "pattern": r"^[Ee][Cc]\d{3}$"},
+        help="Go on in spite of this blocking finding, e.g. EC115; may be given several times.",
     ),
     Setting(
         name="lease-ttl",

@@ -1,24 +1,53 @@
 """What has to be known before a roll starts: every finding at once, each with its code and the way out. Pure.
 
-More findings come with the issue "It knows before it starts"; these are the ones that a roll must not do without.
+Checks that the picture alone allows are here; the others look at the terrain, and stand in families: ``deadlocks.py``
+(what a drain would wait for in vain), ``hazards.py`` (tasks, volumes, hosts), ``upheavals.py`` (groups and what they
+launch). What can only be asked (permissions) is in ``permissions.py``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ecsroll import asg
+from ecsroll.before import Before
+from ecsroll.deadlocks import DEADLOCKS
+from ecsroll.hazards import HAZARDS
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Policy, Snapshot
+from ecsroll.terrain import Terrain
+from ecsroll.upheavals import UPHEAVALS
 
-__all__ = ["preflight"]
+__all__ = ["allowed", "preflight"]
+
+_SEVERITIES = ("blocking", "warning", "info")
+CHECKS = (*DEADLOCKS, *HAZARDS, *UPHEAVALS)
 
 
-def preflight(seen: Snapshot, policy: Policy) -> tuple[Finding, ...]:
-    """Everything that speaks against (or is worth saying about) rolling these groups with this policy."""
+def preflight(seen: Snapshot, policy: Policy, terrain: Terrain | None = None) -> tuple[Finding, ...]:
+    """Everything that speaks against (or is worth saying about) rolling these groups with this policy.
+
+    Without the terrain only what the picture itself tells.
+    """
     found: list[Finding] = []
     for group in seen.groups.values():
         for check in (_shared, _suspended, _no_room, _no_way, _public):
             found += check(group, seen, policy)
-    return tuple(found)
+    if terrain is not None:
+        before = Before(seen, policy, terrain)
+        for look in CHECKS:
+            found += look(before)
+    return allowed(dict.fromkeys(found), policy.allow)
+
+
+def allowed(findings: Iterable[Finding], codes: Sequence[str]) -> tuple[Finding, ...]:
+    """The findings, the worst first; those that somebody allows are no longer blocking, but warnings that say so."""
+    told = (
+        replace(finding, severity="warning", measured=f"{finding.measured} (allowed by --allow {finding.code})")
+        if finding.severity == "blocking" and finding.code in codes
+        else finding
+        for finding in findings
+    )
+    return tuple(sorted(told, key=lambda finding: _SEVERITIES.index(finding.severity)))
 
 
 def _shared(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:

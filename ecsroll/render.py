@@ -428,12 +428,13 @@ def _summary(result: Result) -> list[RenderableType]:
         parts += [Text(f"wait   {_waited_for(wait)}", style="cyan") for wait in result.more["waits"]]
     if "figures" in result.more and result.more["figures"]["changing_calls"]:
         parts += _figures(result)
-    parts.append(_headline(result))
+    # Above the headline: the last lines are for what came of it, what is owed, and what to do.
     parts += [
         Text(f"note   {finding.code} {finding.subject}: {finding.measured}", style="yellow")
         for finding in result.findings
         if finding.severity == "warning"
     ][:5]
+    parts.append(_headline(result))
     parts += [Text(f"owed   {entry.group}: {entry.what} ({entry.how})", style="yellow") for entry in result.owed]
     if result.next:
         parts.append(Text.assemble(("next   ", "bold"), result.next))

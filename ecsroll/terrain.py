@@ -413,6 +413,8 @@ class Terrain:
     """By ARN: those that shall run, and those stopped of late that were read."""
     target_groups: Mapping[str, TargetGroupFacts]
     groups: Mapping[str, GroupFacts]
+    images: Mapping[str, datetime] = field(default_factory=dict)
+    """When each image was made that hosts run or that the roll is about, as far as EC2 still knows it."""
     history: tuple[RollFacts, ...] = ()
     """Oldest first."""
     findings: tuple[Finding, ...] = ()

@@ -81,6 +81,14 @@ LIMITS: dict[tuple[str, str], dict[str, tuple[int, str]]] = {
     ("elbv2", "DescribeLoadBalancers"): {"LoadBalancerArns": (20, "ValidationError")},
 }
 
+# What an action is called in policies, where it is not the service's own name, and how each service says no.
+_PREFIXES = {"elbv2": "elasticloadbalancing"}
+_DENIALS = {
+    "ec2": ("UnauthorizedOperation", 403),
+    "ecs": ("AccessDeniedException", 400),
+    "ssm": ("AccessDeniedException", 400),
+}
+
 
 def answers(service: str, operation: str) -> Callable[[Answer], Answer]:
     """Say which operation a function answers."""
@@ -111,7 +119,7 @@ class Call:
     @property
     def changes(self) -> bool:
         """Whether it is of the kind that changes something."""
-        return not self.operation.startswith(("Describe", "List", "Get"))
+        return not (self.operation.startswith(("Describe", "List", "Get", "Simulate")) or self.params.get("DryRun"))
 
 
 Interruption = Callable[[Call], None]
@@ -163,12 +171,19 @@ class Door:
         handler = _ANSWERS.get((service, operation))
         if handler is None:
             raise Refusal("NotImplemented", f"the simulated AWS does not serve {service}:{operation}", status=501)
+        self._check_allowed(service, operation)
         _check_limits(service, operation, params)
         answer = _page(service, operation, params, handler(self.simulation, params))
         if self.strict:
             _check_shape(service, operation, answer)
         copied: dict[str, Any] = _copied(answer) if self.keeps else answer
         return copied
+
+    def _check_allowed(self, service: str, operation: str) -> None:
+        action = f"{_PREFIXES.get(service, service)}:{operation}"
+        if action in self.simulation.conditions.denied_actions:
+            code, status = _DENIALS.get(service, ("AccessDenied", 403))
+            raise Refusal(code, f"The operator is not authorized to perform: {action}", status=status)
 
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A real boto3 client whose calls come to this door."""
