@@ -65,9 +65,9 @@ def _wait_for(turn: Turn, host: Host) -> bool:
 def _may_shrink(turn: Turn, room: Room, host: Host, left: int, shrinking: list[Host]) -> bool:
     """Whether this host's termination should give one borrowed host back.
 
-    Only the last ``borrowed`` old hosts do, and not if that would leave the zones more uneven than they were: then it is
-    replaced, and a surplus host of the fullest zone goes instead. What counts is how the zones stand once all of them
-    have gone: AZRebalance is suspended until then.
+    Only the last ``borrowed`` old hosts do, and not if that would leave the zones more uneven than they were: then it
+    is replaced, and a surplus host of the fullest zone goes instead. What counts is how the zones stand once all of
+    them have gone: AZRebalance is suspended until then.
     """
     to_give = room.borrowed - len(room.shrinking) - len(shrinking)
     if to_give <= 0 or left > to_give:

@@ -313,6 +313,8 @@ class Policy:
     """``group/template`` -> the image that was chosen for it before the roll."""
     by: str = ""
     """Who rolls, for whoever finds the record."""
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where each setting that somebody has set came from: by its name, in words."""
 
 
 # What is remembered ----------------------------------------------------------------------------------------------
