@@ -4,8 +4,9 @@ import dataclasses
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
 from ecsroll.options import (
     Clusters,
+    Config,
     Given,
     Json,
     OneCluster,
@@ -27,6 +29,10 @@ from ecsroll.options import (
     confirmation,
     named,
 )
+
+if TYPE_CHECKING:
+    from ecsroll.model import Policy
+    from ecsroll.result import Result
 
 __all__ = ["Outside", "app", "main", "run"]
 
@@ -73,34 +79,92 @@ def common(
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    config: Config = None,
 ) -> None:
     """Replaces the EC2 hosts of ECS clusters without hurting what runs on them."""
     del version
     outside = ctx.obj if isinstance(ctx.obj, Outside) else Outside()
-    ctx.obj = Shared(outside, region, profile, as_json, quiet, verbose)
+    ctx.obj = Shared(outside, region, profile, as_json, quiet, verbose, config)
 
 
 @command(app)
-def replace(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -> None:
+def replace(
+    shared: Shared,
+    given: Given,
+    cluster: Clusters = None,
+    side_by_side: Annotated[
+        bool,
+        typer.Option("--side-by-side", envvar="ECSROLL_SIDE_BY_SIDE", help="Roll several clusters at the same time."),
+    ] = False,
+    yes: Yes = False,
+) -> None:
     """Replace a cluster's outdated hosts, or go on with a roll that was cut off.
 
     New hosts come first. An old one is drained when its successor is ready,
     and terminated when every task on it has stopped.
     What was borrowed from the groups is given back.
     Run it again after any interruption: it goes on.
+
+    Without --cluster, the clusters of the policy file are rolled in the order of their tables.
     """
+    from ecsroll import several
+
+    names = list(dict.fromkeys(cluster or shared.file.clusters))
+    if not names:
+        raise UsageError("no cluster was named", hint="give --cluster, or a table for each in ecsroll.toml")
+    named(*names)
+    policies = {name: given.policy(shared.file.layers(name)) for name in names}
+    at_once = (side_by_side or shared.file.side_by_side) and len(names) > 1
+    if at_once and not yes:
+        raise UsageError("side by side nobody can be asked for each cluster", hint="give --yes to roll without asking")
+    confirm = confirmation(shared, yes=yes)
+    if len(names) == 1:
+        shared.finish(_replace(shared, names[0], policies[names[0]], confirm))
+    if not at_once:
+        shared.finish(several.in_turn("replace", names, _each(shared, policies, confirm)))
+    with shared.signals(next(iter(policies.values()))) or nullcontext(lambda: None) as asked:
+        shared.finish(several.side_by_side("replace", names, _each(shared, policies, confirm, asked)))
+
+
+def _each(
+    shared: Shared,
+    policies: "dict[str, Policy]",
+    confirm: Callable[[str], bool],
+    asked: Callable[[], str | None] | None = None,
+) -> Callable[[str], "Result"]:
+    """How one of several clusters is rolled: an error is its result, and it is shown as soon as it is there."""
+    from ecsroll.render import show_cluster
+    from ecsroll.result import of_error
+
+    def roll(cluster: str) -> "Result":
+        try:
+            result = _replace(shared, cluster, policies[cluster], confirm, asked)
+        except EcsrollError as error:
+            result = of_error(error, command="replace", cluster=cluster)
+        show_cluster(result, shared.outside.clock.now(), out=shared.outside.out, as_json=shared.json)
+        return result
+
+    return roll
+
+
+def _replace(
+    shared: Shared,
+    cluster: str,
+    policy: "Policy",
+    confirm: Callable[[str], bool],
+    asked: Callable[[], str | None] | None = None,
+) -> "Result":
+    """Roll one cluster. ``asked``: how a signal is heard by several at once; else this one hears it by itself."""
     from ecsroll.commands import replace_hosts
 
-    policy = given.policy()
-    named(cluster)
-    confirm = confirmation(shared, yes=yes)
-    screen = shared.screen(f"ecsroll replace · {cluster}")
+    here = shared.at(cluster)
+    screen = here.screen(f"ecsroll replace · {cluster}", cluster, one_of_many=asked is not None)
+    stopping = nullcontext(asked) if asked is not None else here.signals(policy)
     try:
-        aws = shared.aws(call_timeout=min(20.0, policy.lease_ttl.total_seconds() / 3))
-        result = replace_hosts(aws, cluster, policy, screen, confirm, shared.signals(policy))
+        aws = here.aws(call_timeout=min(20.0, policy.lease_ttl.total_seconds() / 3))
+        return replace_hosts(aws, cluster, policy, screen, confirm, stopping)
     finally:
         screen.close()
-    shared.finish(result)
 
 
 @command(app, "check-ami")
@@ -135,10 +199,11 @@ def abort(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -
     """
     from ecsroll.commands import abort as ended
 
-    policy = given.policy()
     named(cluster)
+    shared = shared.at(cluster)
+    policy = given.policy(shared.file.layers(cluster))
     confirm = confirmation(shared, yes=yes)
-    screen = shared.screen(f"ecsroll abort · {cluster}")
+    screen = shared.screen(f"ecsroll abort · {cluster}", cluster)
     try:
         result = ended(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
     finally:
@@ -152,7 +217,7 @@ def status(shared: Shared, given: Given, cluster: OneCluster) -> None:
     from ecsroll.commands import status as standing
 
     named(cluster)
-    shared.finish(standing(shared.aws(), cluster, given.policy()))
+    shared.finish(standing(shared.at(cluster).aws(), cluster, given.policy(shared.file.layers(cluster))))
 
 
 @command(app)
@@ -171,7 +236,7 @@ def demo(
     from ecsroll.policy import settle
 
     stage = demo_stage(seed=seed)
-    screen = shared.screen("ecsroll demo · nine hosts, two releases behind")
+    screen = shared.screen("ecsroll demo · nine hosts, two releases behind", stage.cluster)
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
     policy = settle({"max-surge": "2"})
     try:

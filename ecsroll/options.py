@@ -13,7 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -21,6 +22,7 @@ import typer
 from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import UsageError
 from ecsroll.policy import SETTINGS, Layer, Setting, settle
+from ecsroll.policy_file import PolicyFile, find
 
 if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clusters",
+    "Config",
     "Given",
     "Json",
     "OneCluster",
@@ -70,8 +73,19 @@ class Shared:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    config: str | None = None
     from_environment: frozenset[str] = frozenset()
     """The command's parameters that nobody typed: a variable says them."""
+
+    @cached_property
+    def file(self) -> PolicyFile:
+        """The policy file; an empty one where there is none. Raises UsageError with every problem of it."""
+        return find(self.config, Path.cwd())
+
+    def at(self, cluster: str) -> "Shared":
+        """The same, where the file says that the cluster is."""
+        region, profile = self.file.place(cluster)
+        return dataclasses.replace(self, region=self.region or region, profile=self.profile or profile)
 
     @property
     def live(self) -> bool:
@@ -94,16 +108,18 @@ class Shared:
             return None
         return Signals(policy.stop_grace.total_seconds(), lambda line: print(line, file=self.outside.err, flush=True))
 
-    def screen(self, title: str) -> "QuietScreen":
-        """Where the story is told."""
+    def screen(self, title: str, cluster: str, *, one_of_many: bool = False) -> "QuietScreen":
+        """Where the story of a cluster is told; where several are told at once, every line says whose it is."""
         from ecsroll.render import JsonScreen, LiveScreen, PlainScreen, QuietScreen, console_for
 
         if self.json:
-            return JsonScreen(self.outside.out)
+            return JsonScreen(self.outside.out, cluster)
         if self.quiet:
             return QuietScreen()
         console = console_for(self.outside.err)
-        return LiveScreen(console, title) if self.live else PlainScreen(console, self.verbose)
+        if self.live and not one_of_many:
+            return LiveScreen(console, title)
+        return PlainScreen(console, self.verbose, f"{cluster}  " if one_of_many else "")
 
     def finish(self, result: "Result") -> None:
         """Show the result, and leave with its exit code."""
@@ -119,7 +135,7 @@ class Given:
 
     layers: tuple[Layer, ...]
 
-    def policy(self, *below: Layer) -> "Policy":
+    def policy(self, below: Sequence[Layer] = ()) -> "Policy":
         """The policy that it means, over the layers ``below``. Raises UsageError with every problem of it."""
         return dataclasses.replace(settle(*self.layers, *below), by=_whoami())
 
@@ -162,12 +178,22 @@ Verbose = Annotated[
         "--verbose", envvar="ECSROLL_VERBOSE", help="Plain lines, every change of every wait.", rich_help_panel=_AWS
     ),
 ]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        envvar="ECSROLL_CONFIG",
+        help="The policy file; without it, ecsroll.toml in this folder if there is one.",
+        rich_help_panel=_AWS,
+    ),
+]
 _SHARED: Mapping[str, tuple[Any, Any]] = {
     "region": (Region, None),
     "profile": (Profile, None),
     "as_json": (Json, False),
     "quiet": (Quiet, False),
     "verbose": (Verbose, False),
+    "config": (Config, None),
 }
 """Taken before and after a command's name: parameter -> (annotation, default)."""
 
@@ -208,7 +234,7 @@ def command(
             words = {entry.name: said.pop(_parameter(entry)) for entry in chosen}
             after = {key: said.pop(key) for key in _SHARED}
             given = {"given": Given(_layers(ctx, chosen, words))} if chosen else {}
-            function(shared=shared_of(ctx, **after), **given, **said)
+            function(shared=shared_of(ctx, after), **given, **said)
 
         parameters = [inspect.Parameter("ctx", _BY_NAME, annotation=typer.Context), *map(_by_name, own)]
         parameters += [
@@ -255,18 +281,17 @@ def _source(ctx: typer.Context, parameter: str) -> str:
     return source.name if source is not None else ""
 
 
-def shared_of(
-    ctx: typer.Context, region: str | None, profile: str | None, as_json: bool, quiet: bool, verbose: bool
-) -> Shared:
+def shared_of(ctx: typer.Context, said: Mapping[str, Any]) -> Shared:
     """The options as given before or after the command's name; both places mean the same."""
     before: Shared = ctx.obj
     return Shared(
         before.outside,
-        region or before.region,
-        profile or before.profile,
-        as_json or before.json,
-        quiet or before.quiet,
-        verbose or before.verbose,
+        said["region"] or before.region,
+        said["profile"] or before.profile,
+        said["as_json"] or before.json,
+        said["quiet"] or before.quiet,
+        said["verbose"] or before.verbose,
+        said["config"] or before.config,
         frozenset(name for name in ctx.params if _source(ctx, name) == "ENVIRONMENT"),
     )
 

@@ -107,7 +107,7 @@ def typed(span: timedelta) -> str:
 
 _DURATION: Mapping[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[smhd]$"}
 _AMOUNT: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+\s*%?$"}
-_NUMBER: Mapping[str, Any] = {"type": "integer", "minimum": 0}
+_NUMBER: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+$"}
 _TEXT: Mapping[str, Any] = {"type": "string"}
 
 

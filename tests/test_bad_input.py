@@ -153,7 +153,7 @@ ROWS = {
         (*YES, "--all", "--older-than", "30d", "--instance", "i-1"), 2, ("--all and --older-than and --instance",)
     ),
     "no terminal to ask on, and no --yes": Row(("replace", "--cluster", "demo"), 2, ("no terminal", "--yes")),
-    "no cluster is named": Row(("replace", "--yes"), 2, ("Missing option '--cluster' (or ECSROLL_CLUSTER)", "replace")),
+    "no cluster is named": Row(("replace", "--yes"), 2, ("no cluster was named", "give --cluster", "ecsroll.toml")),
     "the cluster's name is empty": Row(("replace", "--cluster", "", "--yes"), 2, ("--cluster is empty", "unset")),
     "the cluster to report on is empty": Row(("status", "--cluster", " "), 2, ("--cluster is empty",)),
     "one of the clusters to check is empty": Row(
