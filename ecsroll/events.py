@@ -35,6 +35,7 @@ WATCHED: Mapping[str, str] = {
     "watch_started": "a watcher began, with what it watches",
     "ami_noticed": "a topic said that there is a new image",
     "ami_outdated": "hosts run something older than the newest image",
+    "roll_planned": "what a roll would do about it",
     "roll_ended": "a roll that the watcher started has ended, one way or another",
     "task_failed": "a task ended that should not have, or did not start",
     "task_stopped": "a task was rightly stopped",
@@ -43,6 +44,7 @@ WATCHED: Mapping[str, str] = {
     "alert_raised": "something is wrong and stays so",
     "alert_cleared": "what was wrong is over",
     "message_refused": "a message could not be used: forged, malformed, replayed, from an unknown topic",
+    "watch_trouble": "something that the watcher needs can not be read or written at the moment",
     "sink_failed": "a place that is told facts takes none",
 }
 """What ``watch`` and ``events`` tell besides."""
@@ -54,6 +56,8 @@ FOR_PEOPLE = frozenset(
         "roll_ended",
         "target_restored",
         "ami_outdated",
+        "roll_planned",
+        "watch_trouble",
         "alert_raised",
         "alert_cleared",
         "sink_failed",
