@@ -96,7 +96,7 @@ class Town:
         return sum(int(asked["Attributes"][name]) for name in names)
 
     def told(self) -> list[dict[str, Any]]:
-        """What came to the topic of alerts, in order."""
+        """What came to the topic of alerts; a standard queue keeps no order."""
         found: list[dict[str, Any]] = []
         while True:
             answer = self.client("sqs").receive_message(QueueUrl=self.alerts, MaxNumberOfMessages=10)
