@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -184,9 +185,10 @@ def _replace(
         screen.close()
 
 
-@command(app, "check-ami")
+@command(app, "check-ami", settings=("min-ami-age", "deny-ami"))
 def check_ami(
     shared: Shared,
+    given: Given,
     cluster: Clusters = None,
     all_clusters: Annotated[
         bool,
@@ -215,7 +217,9 @@ def check_ami(
         raise UsageError(
             f"--publish {publish}: this is no ARN of a topic", hint="such as arn:aws:sns:REGION:ACCOUNT:NAME"
         )
-    shared.finish(checked(shared.aws(), cluster or (), exit_code=exit_code, publish=publish))
+    only = cluster[0] if cluster and len(cluster) == 1 else ""  # of several, the policy of all is what they share
+    policy = given.policy(shared.file.layers(only))
+    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy, publish=publish))
 
 
 @command(app)
@@ -329,14 +333,27 @@ def demo(
         typer.Option(help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.", min=0),
     ] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of 127.0.0.1 for --serve; without it, a free one.", min=0, max=65535)
+    ] = None,
 ) -> None:
-    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
+    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds.
+
+    With --serve it rolls nothing: it waits to be rolled, from another terminal, by ecsroll or any AWS client.
+    """
     from ecsroll.aws import Aws
     from ecsroll.commands import replace_hosts
-    from ecsroll.demo import DemoClock, demo_stage
+    from ecsroll.demo import DemoClock, check_words, demo_stage, serve_demo
     from ecsroll.policy import settle
 
+    check_words(serve=serve, port=port, speed=speed, quiet=shared.quiet)
     stage = demo_stage(seed=seed)
+    if serve:
+        tell = partial(shared.invite, stage.cluster)
+        shared.finish(serve_demo(stage, port=port or 0, speed=speed, tell=tell, ending=shared.outside.ending))
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind", stage.cluster)
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
     policy = settle({"max-surge": "2"})

@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = {
     "protection_removed": "new hosts lost the protection they were born with",
     "waiting": "what the roll waits for changed",
     "cluster_finished": "one of several clusters has come to its end",
+    "serving": "the simulated AWS can be reached",
 }
 
 WATCHED: Mapping[str, str] = {

@@ -222,6 +222,8 @@ class Group:
     provider: CapacityProvider | None = None
     failures: tuple[Activity, ...] = ()
     """Failed launches, newest first; read only while hosts are missing."""
+    refresh: str = ""
+    """The id of an instance refresh that is under way; read only while a roll is."""
     shrunk: frozenset[str] = frozenset()
     """Hosts whose termination is on record as having lowered DesiredCapacity; read only while that is in doubt."""
 
@@ -295,6 +297,8 @@ class Policy:
 
     groups: tuple[str, ...] = ()
     ami: str = "recommended"
+    min_ami_age: timedelta = timedelta()
+    denied_images: tuple[str, ...] = ()
     surge: Amount = Amount(1)
     unavailable: Amount = Amount(0)
     strategy: Literal["rolling", "double"] = "rolling"
@@ -349,6 +353,10 @@ class Memory:
     """``kind:subject`` of what the last round waited for -> since when."""
     calm: int = 0
     """Good readings in a row of the services that the canary carried."""
+    left: int | None = None
+    """Old hosts of the group in the last round."""
+    lost: int = 0
+    """New hosts that went again by themselves since an old one last left."""
     stop: Stop | None = None
 
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
@@ -23,6 +24,7 @@ from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import UsageError
 from ecsroll.policy import SETTINGS, Layer, Setting, settle
 from ecsroll.policy_file import PolicyFile, find
+from ecsroll.signals import ending
 
 if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
@@ -69,6 +71,8 @@ class Outside:
     """How a question is asked; None: on the terminal, if there is one."""
     certificate: Callable[[str], bytes] | None = None
     """Where SNS's certificates come from; None: from SNS."""
+    ending: Callable[[], AbstractContextManager[Callable[[], int]]] = ending
+    """What waits for the signal that ends an endpoint."""
 
 
 @dataclass
@@ -151,6 +155,15 @@ class Shared:
 
         found = sinks_of(self.tell, way, self.outside.clock, err=self.outside.err, signing=self.signing)
         return Sinks(found, self.outside.clock, sentence, report)
+
+    def invite(self, cluster: str, event: "Event") -> None:
+        """Say how the simulated AWS is reached: words to paste, so without the time of day before each."""
+        from ecsroll.render import show_endpoint
+
+        if self.json or self.quiet:
+            self.screen("", cluster).event(event)
+        else:
+            show_endpoint(event, err=self.outside.err)
 
     def finish(self, result: "Result") -> None:
         """Show the result, and leave with its exit code."""

@@ -36,6 +36,7 @@ __all__ = [
     "picture",
     "sentence",
     "show_cluster",
+    "show_endpoint",
     "show_error",
     "show_result",
 ]
@@ -479,6 +480,8 @@ def _checked(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
             table.add_row(*(mine if several else mine[1:]), runs, "" if place else newest, late)
             if changed := _changed(used.get("changed", {})):
                 notes.append(Text(f"{name}: {changed}"))
+        if row["held_back"]:
+            notes.append(Text(f"{name}: {row['held_back']}", style="dim"))
         if row["reason"]:
             notes.append(Text(f"{name}: {row['reason']}", style="yellow"))
     return [table, *notes, Text()] if notes else [table]
@@ -521,3 +524,17 @@ def show_error(what: str, hint: str, *, err: TextIO) -> None:
     """One sentence, and what to do, on stderr."""
     console = console_for(err)
     _say(console, [Text.assemble(("error: ", "bold red"), what), Text.assemble(("hint:  ", "bold"), hint)])
+
+
+def show_endpoint(event: Event, *, err: TextIO) -> None:
+    """How the simulated AWS is reached, on stderr: lines that can be pasted into another terminal."""
+    facts = event.facts
+    pace = f"its time runs {facts['speed']:g} times as fast as ours"
+    exports = [f"export {name}={value}" for name, value in facts["environment"].items()]
+    lines = [
+        f"The simulated AWS answers at {facts['endpoint']}; {pace}. In another terminal:",
+        *("", *exports),
+        *("", *facts["commands"]),
+        *("", "Ctrl-C closes it."),
+    ]
+    _say(console_for(err), [Text(line) for line in lines])

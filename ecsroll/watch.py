@@ -59,8 +59,8 @@ QUICK = 10.0
 """Seconds for which a call beside a roll is tried."""
 PAUSE = 15.0
 """Seconds after a call that did not work."""
-LOOK_ANYWAY = 6 * 3600.0
-"""Seconds after which the clusters are looked at whole, though no parameter changed: groups come and go."""
+LOOK_ANYWAY = 3600.0
+"""Seconds after which the clusters are looked at whole, though no parameter changed: groups come and go, images age."""
 RECHECK = 60.0
 GIVE_UP = 10
 """Receives after which a message that can not be used is deleted, though the queue should have put it aside."""
@@ -393,7 +393,7 @@ class Watcher:
     def _check(self, cluster: str) -> None:
         if self.inbox is not None:
             self.inbox.keep()
-        rows = check_ami(self.way(cluster), [cluster], exit_code=False).more["groups"]
+        rows = check_ami(self.way(cluster), [cluster], exit_code=False, policy=self.policy(cluster)).more["groups"]
         self.newest.learn(cluster, rows)
         behind = [row for row in rows if row["outdated"] and row["newest"]]
         if behind:

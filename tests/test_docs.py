@@ -192,7 +192,10 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Every console block that starts with a command which needs no account: where, and the command."""
+    """Every console line with a command that needs no account: where, and the command.
+
+    ``demo --serve`` is one of them: here it is told to end as soon as it serves; ``test_serve.py`` runs what it says.
+    """
     return [
         (page.name, line.removeprefix("$ "))
         for page in PAGES

@@ -60,6 +60,7 @@ def runs() -> tuple[Ran, ...]:
         ecsroll(cut, "status", "--cluster", "demo", "--json"),
         ecsroll(cut, "check-ami", "--cluster", "demo", "--json"),
         ecsroll(None, "demo", "--json"),
+        ecsroll(None, "demo", "--serve", "--json"),
         ecsroll(cut, "replace", "--fast", "--json"),
         ecsroll(kept, "replace", "--cluster", "demo", "--cluster", "nowhere", "--yes", "--json"),
     )

@@ -314,6 +314,7 @@ class Clusters:
             enis=kind.network_interfaces - 1,
             number=cluster.registrations,
             attributes=self._built_in(instance, kind),
+            custom=dict(instance.attributes),
             capacity_provider=self.sim.providers.of_group(cluster, instance.group),
             agent_connected=self._agent_answers(instance),
         )
