@@ -37,7 +37,7 @@ WATCHED: Mapping[str, str] = {
     "ami_noticed": "a topic said that there is a new image",
     "ami_outdated": "hosts run something older than the newest image",
     "roll_planned": "what a roll would do about it",
-    "roll_ended": "a roll that the watcher started has ended, one way or another",
+    "roll_ended": "a roll has ended, one way or another",
     "task_failed": "a task ended that should not have, or did not start",
     "task_stopped": "a task was rightly stopped",
     "service_changed": "ECS said something of a service or its deployment",

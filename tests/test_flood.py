@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ecsroll.aws import Aws
 from ecsroll.errors import EXIT_OK
 from ecsroll.events import Event
@@ -39,6 +41,9 @@ class Account:
     def __getattr__(self, operation: str) -> Any:
         def call(**params: Any) -> Any:
             self.asked[operation] += 1
+            if f"_{operation}" not in vars(type(self)):
+                said = {"Error": {"Code": "AccessDenied", "Message": f"not for us: {operation}"}}
+                raise ClientError(said, operation)
             return getattr(self, f"_{operation}")(**params)
 
         return call
