@@ -42,7 +42,7 @@ class Account:
         def call(**params: Any) -> Any:
             self.asked[operation] += 1
             if f"_{operation}" not in vars(type(self)):
-                said = {"Error": {"Code": "AccessDenied", "Message": f"not for us: {operation}"}}
+                said: Any = {"Error": {"Code": "AccessDenied", "Message": f"not for us: {operation}"}}
                 raise ClientError(said, operation)
             return getattr(self, f"_{operation}")(**params)
 
