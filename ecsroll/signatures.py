@@ -1,7 +1,6 @@
 """Who wrote an SNS message: its signature, checked with a certificate from SNS itself (aws-facts 2.4)."""
 
 import base64
-import binascii
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -49,7 +48,10 @@ def certificate_url(envelope: Mapping[str, Any]) -> str:
     The address comes out of the message, so it is an attacker's until it has been checked.
     """
     url = envelope.get("SigningCertURL")
-    parts = urlsplit(url) if isinstance(url, str) else None
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError as error:
+        raise Forged("its certificate has no address") from error
     if parts is None or not isinstance(url, str) or parts.scheme != "https":
         raise Forged("its certificate is not on https")
     # netloc, not hostname: a user, a password or a port has no business there.
@@ -145,7 +147,7 @@ def _verify(key: "RSAPublicKey", envelope: Mapping[str, Any]) -> None:
     try:
         signature = base64.b64decode(str(envelope.get("Signature", "")), validate=True)
         key.verify(signature, canonical(envelope), PKCS1v15(), known[version]())
-    except (InvalidSignature, binascii.Error) as error:
+    except (InvalidSignature, ValueError) as error:  # no base64, or characters that can not be written
         raise Forged("its signature does not fit what it says") from error
 
 

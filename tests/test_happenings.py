@@ -157,6 +157,8 @@ TAMPERED: dict[str, dict[str, Any]] = {
     "a subject that was not signed": {"Subject": "urgent"},
     "no signature": {"Signature": ""},
     "a signature that is no base64": {"Signature": "!!!"},
+    "a signature that is no ASCII": {"Signature": "ä\u00a0"},
+    "a time with half a character": {"Timestamp": "\ud800"},
     "a signature of another kind": {"Signature": ["x"]},
     "a version that nobody knows": {"SignatureVersion": "3"},
     "the other version": {"SignatureVersion": "2"},
@@ -187,6 +189,7 @@ URLS: dict[str, tuple[str, bool]] = {
     "capital letters": ("https://SNS.us-west-2.amazonaws.com/x.pem", False),
     "no certificate file": ("https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription&Token=1", False),
     "a path upwards": ("https://sns.us-west-2.amazonaws.com/../x.pem", False),
+    "half an address": ("https://[", False),
     "nothing": ("", False),
 }
 
