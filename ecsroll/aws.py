@@ -52,6 +52,10 @@ _REFILL: dict[tuple[str, str], float] = {
     ("ssm", ""): 3,
     ("sts", ""): 20,
     ("iam", ""): 10,  # unpublished
+    ("sqs", ""): 600,  # a standard queue takes nearly any number (facts 6.5)
+    ("sns", ""): 60,
+    ("events", ""): 60,
+    ("secretsmanager", ""): 20,
 }
 _BUCKET: dict[str, str] = {
     "ecs describe_clusters": "cluster read",
@@ -216,6 +220,11 @@ class Aws:
         self.pace = Pace(self.clock)
         self.lock = threading.Lock()
 
+    @property
+    def region(self) -> str:
+        """Where this is."""
+        return str(self._client("ecs").meta.region_name)
+
     def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """One call: paced, retried while the trouble is a passing one.
 
@@ -258,13 +267,18 @@ class Aws:
         self.pace.take(service, operation)
         if self.guard is not None:
             self.guard()
+        client = self._client(service)
+        with self.lock:
+            self.made_calls += 1
+            self.changes += changes
+        answer: dict[str, Any] = getattr(client, operation)(**params)
+        return answer
+
+    def _client(self, service: str) -> Any:
         with self.lock:
             if service not in self.made:
                 self.made[service] = self.clients.client(service)
-            self.made_calls += 1
-            self.changes += changes
-        answer: dict[str, Any] = getattr(self.made[service], operation)(**params)
-        return answer
+            return self.made[service]
 
     def unguarded(self) -> "Aws":
         """The same clients and pace, without the guard and with counts of its own: for the guard's own calls."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,10 +22,14 @@ from ecsroll.options import (
     OneCluster,
     Outside,
     Profile,
+    Queue,
     Quiet,
     Region,
     Shared,
+    Tell,
+    Topics,
     Verbose,
+    WebhookSecret,
     Yes,
     command,
     confirmation,
@@ -97,6 +102,8 @@ def replace(
         bool,
         typer.Option("--side-by-side", envvar="ECSROLL_SIDE_BY_SIDE", help="Roll several clusters at the same time."),
     ] = False,
+    tell: Tell = None,
+    webhook_secret: WebhookSecret = None,
     yes: Yes = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", envvar="ECSROLL_DRY_RUN", help="Only plan it: ecsroll plan with this policy.")
@@ -113,6 +120,7 @@ def replace(
     """
     from ecsroll import several
 
+    shared = shared.telling(tell, webhook_secret)
     names = list(dict.fromkeys(cluster or shared.file.clusters))
     if not names:
         raise UsageError("no cluster was named", hint="give --cluster, or a table for each in ecsroll.toml")
@@ -162,13 +170,22 @@ def _replace(
 ) -> "Result":
     """Roll one cluster. ``asked``: how a signal is heard by several at once; else this one hears it by itself."""
     from ecsroll.commands import replace_hosts
+    from ecsroll.result import of_error
+    from ecsroll.telling import Telling
 
     here = shared.at(cluster)
     screen = here.screen(f"ecsroll replace · {cluster}", cluster, one_of_many=asked is not None)
     stopping = nullcontext(asked) if asked is not None else here.signals(policy)
+    told = Telling(screen, here.sinks(screen.event), cluster, shared.outside.clock)
     try:
         aws = here.aws(call_timeout=min(20.0, policy.lease_ttl.total_seconds() / 3))
-        return replace_hosts(aws, cluster, policy, screen, confirm, stopping)
+        result = replace_hosts(aws, cluster, policy, told, confirm, stopping)
+    except EcsrollError as error:
+        told.finish(of_error(error, command="replace", cluster=cluster))
+        raise
+    else:
+        told.finish(result)
+        return result
     finally:
         screen.close()
 
@@ -226,6 +243,12 @@ def check_ami(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", envvar="ECSROLL_EXIT_CODE", help="Exit with 8 when something is outdated.")
     ] = False,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ECSROLL_PUBLISH", help="Tell this SNS topic of what is outdated, in the schema of AWS's ECS topic."
+        ),
+    ] = None,
 ) -> None:
     """Show what runs, what is newest, how far behind it is and what changed."""
     from ecsroll.commands import check_ami as checked
@@ -236,9 +259,87 @@ def check_ami(
         what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
         raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
     named(*cluster or ())
+    if publish is not None and not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+", publish):
+        raise UsageError(
+            f"--publish {publish}: this is no ARN of a topic", hint="such as arn:aws:sns:REGION:ACCOUNT:NAME"
+        )
     only = cluster[0] if cluster and len(cluster) == 1 else ""  # of several, the policy of all is what they share
     policy = given.policy(shared.file.layers(only))
-    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy))
+    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy, publish=publish))
+
+
+@command(app)
+def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
+    shared: Shared,
+    given: Given,
+    queue: Queue = None,
+    cluster: Clusters = None,
+    on_ami: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_ON_AMI",
+            help="What to do about a newer image: notify, plan (what a roll would do), or replace.",
+        ),
+    ] = "notify",
+    once: Annotated[
+        bool,
+        typer.Option("--once", envvar="ECSROLL_ONCE", help="Empty the queue, look at the images once, and leave."),
+    ] = False,
+    ami_interval: Annotated[
+        str, typer.Option(envvar="ECSROLL_AMI_INTERVAL", help="Time between two looks at AWS's image parameters.")
+    ] = "5m",
+    visibility: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_VISIBILITY", help="How long a message is nobody else's; extended while a roll goes on."
+        ),
+    ] = "5m",
+    topic: Topics = None,
+    tell: Tell = None,
+    webhook_secret: WebhookSecret = None,
+) -> None:
+    """Take notices and ECS's events from a queue, look for new images, and tell somebody or start a roll.
+
+    Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host.
+    Without --cluster, the clusters of the policy file are watched, else every cluster of the region.
+    Without --queue, only the images are watched.
+    """
+    from ecsroll.watching import settled, watcher
+
+    words = {"on-ami": on_ami, "ami-interval": ami_interval, "visibility": visibility}
+    wanted = settled(words, queue, cluster or list(shared.file.clusters), topic or ())
+    shared = shared.telling(tell, webhook_secret)
+    with shared.signals(given.policy(), "finishing what is begun") or nullcontext(lambda: None) as stopping:
+        there = watcher(wanted, shared, lambda name: given.policy(shared.file.layers(name)))
+        shared.finish(there.run(stopping, once=once))
+
+
+@command(app, settings=("poll-interval", "stop-grace"))
+def events(
+    shared: Shared,
+    given: Given,
+    cluster: OneCluster,
+    queue: Queue = None,
+    since: Annotated[
+        str, typer.Option(envvar="ECSROLL_SINCE", help="Begin with what happened this long ago; ECS forgets after 1h.")
+    ] = "1h",
+    once: Annotated[
+        bool, typer.Option("--once", envvar="ECSROLL_ONCE", help="Show what has happened, and leave.")
+    ] = False,
+    topic: Topics = None,
+) -> None:
+    """Follow what happens on a cluster: tasks that fail, with reason and exit code, stops, services, hosts.
+
+    Without --queue it asks ECS. A queue has to be one of its own: what is read from it is deleted.
+    """
+    from ecsroll.watching import tail
+
+    named(cluster)
+    shared = shared.at(cluster)
+    policy = given.policy(shared.file.layers(cluster))
+    with shared.signals(policy, "leaving") or nullcontext(lambda: None) as stopping:
+        there = tail(shared, cluster, queue, since, policy, topic or ())
+        shared.finish(there.run(stopping, once=once))
 
 
 @command(app, settings=("drain-timeout", "poll-interval", "lease-ttl", "stop-grace"))

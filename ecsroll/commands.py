@@ -31,6 +31,7 @@ from ecsroll.images import AwsImages, choose_images, group_images, rules_of
 from ecsroll.lease import Lease, Standing, standing
 from ecsroll.ledger import Roll
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
+from ecsroll.notices import notice_text
 from ecsroll.observe import Observer
 from ecsroll.policy import noted
 from ecsroll.preflight import preflight
@@ -467,10 +468,13 @@ def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict
 # check-ami -------------------------------------------------------------------------------------------------------
 
 
-def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Policy | None = None) -> Result:
+def check_ami(
+    aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Policy | None = None, publish: str | None = None
+) -> Result:
     """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them.
 
     The newest is the newest that the policy's image rules let be launched: what ``replace`` would go to.
+    ``publish``: the topic that is told of what is outdated. Raises NotFound where there is none.
     """
     everywhere = not clusters
     names = list(clusters) or _all_clusters(aws)
@@ -497,8 +501,25 @@ def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Pol
         else "no group was found",
         next=f"ecsroll replace --cluster {behind[0]['cluster']}" if behind else "",
         remaining=sum(row["hosts_behind"] for row in rows),
-        more={"groups": rows, "passed_over": passed},
+        more={
+            "groups": rows,
+            "passed_over": passed,
+            **({"published": _publish(aws, publish, rows)} if publish else {}),
+        },
     )
+
+
+def _publish(aws: Aws, topic: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Tell a topic, in AWS's own schema; the message's id, or None where nothing is outdated."""
+    text = notice_text(rows, aws.region)
+    if text is None:
+        return None
+    try:
+        return str(aws.call("sns", "publish", TopicArn=topic, Message=text)["MessageId"])
+    except AwsRefusal as no:
+        if no.code in {"NotFound", "NotFoundException"}:
+            raise NotFound(f"there is no topic {topic}", hint="check region and account in its ARN") from no
+        raise
 
 
 def _all_clusters(aws: Aws) -> list[str]:

@@ -26,6 +26,7 @@ from ecsroll.render_plan import planned
 from ecsroll.result import Result
 from ecsroll.tally import Tally
 from ecsroll.turn import chosen
+from ecsroll.wording import BAD, GOOD, watched
 
 __all__ = [
     "JsonScreen",
@@ -102,7 +103,7 @@ def sentence(event: Event) -> str:  # noqa: C901 - a line a kind
         case "waiting":
             return "\n".join(f"wait       {_waited_for(wait)}" for wait in facts["waits"])
         case _:
-            return ""
+            return watched(event)
 
 
 def _waited_for(wait: Mapping[str, Any]) -> str:
@@ -146,7 +147,7 @@ class JsonScreen(QuietScreen):
     """One JSON object a line, events as they happen."""
 
     out: TextIO
-    cluster: str
+    cluster: str | None
 
     def event(self, event: Event) -> None:
         """An event's line; its keys are a contract (docs/json.md)."""
@@ -182,7 +183,8 @@ class PlainScreen(QuietScreen):
         if event.kind == "waiting":
             event = self._news(event)
         lines = sentence(event).splitlines()
-        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {self.whose}{line}") for line in lines])
+        style = "red" if event.kind in BAD else "green" if event.kind in GOOD else ""
+        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {self.whose}{line}", style=style) for line in lines])
 
     def _news(self, event: Event) -> Event:
         """The waits that were not waited for already; all of them where every change is to be seen."""

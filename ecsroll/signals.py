@@ -20,6 +20,8 @@ class Signals:
 
     grace: float
     say: Callable[[str], None]
+    what: str = "undoing what moves no task"
+    """What is done about the first signal."""
     reason: str | None = None
     _before: dict[int, Any] = field(default_factory=dict)
 
@@ -45,7 +47,7 @@ class Signals:
         name = signal.Signals(number).name
         self.reason = f"interrupted by {name}"
         signal.setitimer(signal.ITIMER_REAL, self.grace)
-        self.say(f"{name}: undoing what moves no task, at most {self.grace:g}s; once more stops at once")
+        self.say(f"{name}: {self.what}, at most {self.grace:g}s; once more stops at once")
 
     def _at_once(self, number: int, frame: FrameType | None) -> None:
         del number, frame
