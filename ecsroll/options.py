@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ecsroll.signals import Signals
 
 __all__ = [
+    "AnyCluster",
     "Clusters",
     "Given",
     "Json",
@@ -107,8 +108,10 @@ class Shared:
 
     def finish(self, result: "Result") -> None:
         """Show the result, and leave with its exit code."""
-        from ecsroll.render import show_result
+        from ecsroll.render import show_result, show_story
 
+        if not (self.json or self.quiet):
+            show_story(result, err=self.outside.err)
         show_result(result, out=self.outside.out, as_json=self.json)
         raise typer.Exit(result.exit_code)
 
@@ -133,6 +136,9 @@ def _whoami() -> str:
 
 _AWS = "AWS and output"
 OneCluster = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+AnyCluster = Annotated[
+    str | None, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name; without it, any.")
+]
 Clusters = Annotated[
     list[str] | None,
     typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times."),
