@@ -58,7 +58,7 @@ def _resources(sim: Simulation, call: Call) -> list[str]:
         assert found, f"{call.operation} names nothing: {call.params}"
         return found
     anything = _ON_ANYTHING.get(call.service, set())
-    known = anything is None and not call.changes or call.operation in (anything or ())
+    known = (anything is None and not call.changes) or call.operation in (anything or ())
     assert known, f"say in {__name__} what AWS checks for {call.service}:{call.operation}"
     return []
 

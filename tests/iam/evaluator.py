@@ -1,4 +1,4 @@
-"""IAM's judgement, as far as an identity's policy of Allow statements goes: who asks for what, and which statement lets it.
+"""IAM's judgement, as far as Allow statements go: who asks for what, and which statement lets it.
 
 Every construct that is not known here raises: what can not be judged must not pass.
 """

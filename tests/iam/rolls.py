@@ -1,4 +1,4 @@
-"""Rolls under their own policy: the simulated AWS refuses what the policy does not allow, and notes what of it was used."""
+"""Rolls under their own policy: the simulated AWS refuses what it does not allow, and notes what of it was used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
