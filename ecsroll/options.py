@@ -128,8 +128,12 @@ class Given:
 
 
 def _whoami() -> str:
-    """Who rolls, for whoever is told that the cluster is held."""
-    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+    """Who rolls, for whoever is told that the cluster is held. In a container a user may have no name."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
 # Options -----------------------------------------------------------------------------------------------------------
