@@ -159,7 +159,8 @@ def test_somebody_without_a_name_can_run_it() -> None:
 
 
 def test_the_crontab_line_is_one_and_rolls() -> None:
-    settings, lines = [], []
+    settings: list[str] = []
+    lines: list[str] = []
     for line in block("cron").splitlines():
         (settings if re.fullmatch(r"[A-Z_]+=\S+", line) else lines).append(line)
     assert {line.partition("=")[0] for line in settings} >= {"MAILTO", "PATH", "AWS_REGION"}
