@@ -29,7 +29,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 
-__all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "session"]
+__all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
 
 T = TypeVar("T")
 
@@ -153,6 +153,24 @@ def session(region: str | None = None, profile: str | None = None, *, call_timeo
         hint = "run aws configure sso (or aws login), set AWS_PROFILE, or give the task a role"
         raise AwsUnavailable("no AWS credentials were found", hint=hint)
     return _Session(made, call_timeout)
+
+
+def place_of(region: str | None = None, profile: str | None = None) -> tuple[str | None, str]:
+    """The region that the standard AWS environment means, if any, and the partition it is in. Needs no credentials.
+
+    Raises UsageError with an unknown profile or a word that is no region.
+    """
+    try:
+        made = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
+        found = made.region_name
+        return found, made.get_partition_for_region(found) if found else "aws"
+    except ProfileNotFound as error:
+        raise UsageError(
+            f"there is no AWS profile {profile or os.environ.get('AWS_PROFILE')!r}",
+            hint="aws configure list-profiles shows them",
+        ) from error
+    except BotoCoreError as error:
+        raise UsageError(f"{region or 'the region'} is no AWS region: {error}", hint="such as eu-central-1") from error
 
 
 @dataclass

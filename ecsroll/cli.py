@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
 from ecsroll.options import (
+    AnyCluster,
     Clusters,
     Config,
     Given,
@@ -369,6 +370,64 @@ def status(shared: Shared, given: Given, cluster: OneCluster) -> None:
 
     named(cluster)
     shared.finish(standing(shared.at(cluster).aws(), cluster, given.policy(shared.file.layers(cluster))))
+
+
+@command(app, "iam-policy", settings=("asg",))
+def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
+    shared: Shared,
+    given: Given,
+    cluster: AnyCluster = None,
+    account: Annotated[str | None, typer.Option(envvar="ECSROLL_ACCOUNT", help="The account's 12 digits.")] = None,
+    image_parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ECSROLL_IMAGE_PARAMETER", help="A parameter, tagged ecsroll:group, that a template names."
+        ),
+    ] = None,
+    launch_template: Annotated[
+        list[str] | None,
+        typer.Option(envvar="ECSROLL_LAUNCH_TEMPLATE", help="The id of a template that names the image itself."),
+    ] = None,
+    launch_configurations: Annotated[
+        bool,
+        typer.Option(
+            "--launch-configurations", envvar="ECSROLL_LAUNCH_CONFIGURATIONS", help="Groups have launch configurations."
+        ),
+    ] = False,
+    host_role: Annotated[
+        list[str] | None, typer.Option(envvar="ECSROLL_HOST_ROLE", help="The role that these give to hosts.")
+    ] = None,
+    alarm: Annotated[
+        list[str] | None, typer.Option(envvar="ECSROLL_ALARM", help="An alarm that stops the roll: it has to be seen.")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", envvar="ECSROLL_READ_ONLY", help="For the commands that change nothing.")
+    ] = False,
+) -> None:
+    """Print the least policy that a roll needs, with the reason for each action. Asks nothing of AWS.
+
+    The policy is on stdout, as JSON to paste; the reasons are on stderr.
+    What is not named is any; how groups launch: by parameters or templates, unless it is said.
+    """
+    from ecsroll.aws import place_of
+    from ecsroll.iam_policy import Asked
+    from ecsroll.iam_policy import iam_policy as made
+
+    region, partition = place_of(shared.region, shared.profile)
+    asked = Asked(
+        partition=partition,
+        region=region,
+        account=account,
+        cluster=cluster,
+        groups=given.policy().groups,
+        image_parameters=image_parameter or (),
+        launch_templates=launch_template or (),
+        host_roles=host_role or (),
+        configurations=launch_configurations,
+        alarms=bool(alarm),
+        read_only=read_only,
+    )
+    shared.finish(made(asked))
 
 
 @command(app)

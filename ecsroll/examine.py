@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from ecsroll.aws import Aws
 from ecsroll.explore import explore
+from ecsroll.grants import verify
 from ecsroll.model import Finding, Policy, Snapshot
 from ecsroll.observe import Observer
-from ecsroll.permissions import verify
 from ecsroll.preflight import allowed, preflight
 from ecsroll.terrain import Terrain
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ecsroll.sinks import Sinks
 
 __all__ = [
+    "AnyCluster",
     "Clusters",
     "Config",
     "Given",
@@ -167,8 +168,10 @@ class Shared:
 
     def finish(self, result: "Result") -> NoReturn:
         """Show the result, and leave with its exit code."""
-        from ecsroll.render import show_result
+        from ecsroll.render import show_result, show_story
 
+        if not (self.json or self.quiet):
+            show_story(result, err=self.outside.err)
         show_result(result, out=self.outside.out, as_json=self.json)
         raise typer.Exit(result.exit_code)
 
@@ -185,14 +188,21 @@ class Given:
 
 
 def _whoami() -> str:
-    """Who rolls, for whoever is told that the cluster is held."""
-    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+    """Who rolls, for whoever is told that the cluster is held. In a container a user may have no name."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
 # Options -----------------------------------------------------------------------------------------------------------
 
 _AWS = "AWS and output"
 OneCluster = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+AnyCluster = Annotated[
+    str | None, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name; without it, any.")
+]
 Clusters = Annotated[
     list[str] | None,
     typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times."),

@@ -2,7 +2,7 @@
 
 Checks that the picture alone allows are here; the others look at the terrain, and stand in families: ``deadlocks.py``
 (what a drain would wait for in vain), ``hazards.py`` (tasks, volumes, hosts), ``upheavals.py`` (groups and what they
-launch). What can only be asked (permissions) is in ``permissions.py``.
+launch). What can only be asked (permissions) is in ``grants.py``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

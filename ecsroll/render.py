@@ -40,6 +40,7 @@ __all__ = [
     "show_endpoint",
     "show_error",
     "show_result",
+    "show_story",
 ]
 
 WIDE = 160
@@ -406,6 +407,9 @@ def show_result(result: Result, *, out: TextIO, as_json: bool) -> None:
     if as_json:
         _line(out, result.plain())
         return
+    if "policy" in result.more:
+        print(json.dumps(result.more["policy"], indent=2), file=out, flush=True)
+        return
     _say(console_for(out), _summary(result))
 
 
@@ -415,6 +419,29 @@ def show_cluster(result: Result, at: datetime, *, out: TextIO, as_json: bool) ->
         _line(out, {**_head("cluster_finished", at, result.cluster), "result": result.plain()})
         return
     _say(console_for(out), [Text(f"cluster {result.cluster}", style="bold"), *_summary(result), Text()])
+
+
+def show_story(result: Result, *, err: TextIO) -> None:
+    """What belongs to a result whose stdout is to be piped into a file: nothing, but for a policy's reasons."""
+    if "policy" in result.more:
+        _say(console_for(err), [*_reasons(result), _headline(result), *_next(result)])
+
+
+def _reasons(result: Result) -> list[RenderableType]:
+    """A row for each action, under the statement that it is in."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("statement", "action", "why"):
+        table.add_column(head, overflow="fold")
+    before = ""
+    for row in result.more["actions"]:
+        why = f"{row['why']} (checked behind {row['behind']})" if row["behind"] else row["why"]
+        table.add_row("" if row["statement"] == before else row["statement"], row["action"], why)
+        before = row["statement"]
+    return [table]
+
+
+def _next(result: Result) -> list[RenderableType]:
+    return [Text.assemble(("next   ", "bold"), result.next)] if result.next else []
 
 
 def _summary(result: Result) -> list[RenderableType]:
@@ -438,14 +465,15 @@ def _summary(result: Result) -> list[RenderableType]:
     ][:5]
     parts.append(_headline(result))
     parts += [Text(f"owed   {entry.group}: {entry.what} ({entry.how})", style="yellow") for entry in result.owed]
-    if result.next:
-        parts.append(Text.assemble(("next   ", "bold"), result.next))
-    return parts
+    return [*parts, *_next(result)]
+
+
+_LOOKS = {"status", "check-ami", "plan", "iam-policy"}
 
 
 def _headline(result: Result) -> Text:
     """What came of it. Commands that only look have no success to report."""
-    if result.command in {"status", "check-ami", "plan"} and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
+    if result.command in _LOOKS and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
         return Text(result.reason, style="bold")
     style = {EXIT_OK: "green", EcsrollError.exit_code: "red", AwsUnavailable.exit_code: "red"}
     return Text.assemble((f"{result.result}: ", f"bold {style.get(result.exit_code, 'yellow')}"), result.reason)
