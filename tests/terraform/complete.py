@@ -13,7 +13,7 @@ from typing import Any
 
 from ecsroll.simulator.images import LINUX
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
-from tests.rolls import QuickSimulation
+from ecsroll.simulator.quick import QuickSimulation
 from tests.terraform.inputs import TERRAFORM
 from tests.watch import WatchedWorld
 
