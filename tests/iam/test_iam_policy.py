@@ -325,7 +325,8 @@ def test_a_policy_for_those_who_only_look_changes_nothing() -> None:
     actions = {action for statement in printed("--read-only")["Statement"] for action in statement["Action"]}
     assert {action for action in actions if not re.match(r"\w+:(Describe|List|Get)", action)} == set()
     needed = {f"{SERVICES.get(service, service)}:{name}" for service, name in played("commands that only look").calls}
-    assert needed - actions == set()
+    # A plan tries a change dry: to those who may only look it says that a roll would be denied it.
+    assert needed - actions - ELSEWHERE.keys() == {"ec2:CreateLaunchTemplateVersion"}
 
 
 def test_the_reasons_are_for_people() -> None:
