@@ -338,6 +338,7 @@ class Clusters:
             "ecs.subnet-id": instance.subnet_id,
             "ecs.vpc-id": self.sim.compute.vpc_id,
             **dict.fromkeys(CAPABILITIES),
+            **instance.attributes,
         }
 
     # agents

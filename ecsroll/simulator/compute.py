@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Instance:
     launch_configuration: str | None = None
     cluster: str | None = None
     """The ECS cluster that the user data names (``ECS_CLUSTER=``), or None: then it never registers."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    """What the user data gives the agent to register with (``ECS_INSTANCE_ATTRIBUTES=``)."""
     architecture: str = "x86_64"
     tags: dict[str, str] = field(default_factory=dict)
     visible_at: float = 0.0
@@ -121,6 +124,7 @@ class Compute:
             launched_at=world.now,
             group=group,
             cluster=_ecs_cluster(data.get("UserData")),
+            attributes=_ecs_attributes(data.get("UserData")),
             visible_at=world.now + world.draw(RECORD_APPEARS),
             warm=warm,
             launch_configuration=launch_configuration,
@@ -256,13 +260,21 @@ def _tags_of(data: dict[str, Any]) -> dict[str, str]:
 
 def _ecs_cluster(user_data: str | None) -> str | None:
     """The cluster that user data writes into ecs.config, as the shell or as Bottlerocket's TOML."""
-    if not user_data:
-        return None
-    try:
-        text = base64.b64decode(user_data, validate=True).decode(errors="replace")
-    except binascii.Error:
-        return None
+    text = _script(user_data)
     found = re.search(r"ECS_CLUSTER[\"']?\s*[=,]\s*[\"']?([A-Za-z0-9_-]+)", text) or re.search(
         r"\[settings\.ecs\][^\[]*?\bcluster\s*=\s*\"([A-Za-z0-9_-]+)\"", text
     )
     return found[1] if found else None
+
+
+def _ecs_attributes(user_data: str | None) -> dict[str, str]:
+    """The attributes that user data writes into ecs.config."""
+    found = re.search(r"ECS_INSTANCE_ATTRIBUTES=(\{[^{}]*\})", _script(user_data))
+    return {str(name): str(value) for name, value in json.loads(found[1]).items()} if found else {}
+
+
+def _script(user_data: str | None) -> str:
+    try:
+        return base64.b64decode(user_data or "", validate=True).decode(errors="replace")
+    except binascii.Error:
+        return ""
