@@ -116,6 +116,9 @@ def set_up(resources: list[dict[str, Any]]) -> Stage:
     stage = Stage(sim, "demo", tuple(GroupSet(name=name, hosts=HOSTS[name]) for name in names), ())
     sim.client("ecs").create_cluster(clusterName=stage.cluster)
     for name in names:
+        _parameter(stage, plan, name)
+    # At once, as Terraform does: a host that registers before its provider is the cluster's belongs to none.
+    for name in names:
         _group(stage, plan, name)
     _providers(stage, plan)
     sim.sleep(600)
@@ -132,21 +135,23 @@ def _family(group: str) -> str:
     return LINUX + ("amazon-linux-2023/arm64" if group == "demo-spot" else "amazon-linux-2023")
 
 
+def _parameter(stage: Stage, plan: _Plan, name: str) -> None:
+    sim = stage.sim
+    (parameter,) = plan.all("aws_ssm_parameter", plan.module_of("aws_autoscaling_group", name))
+    releases = sim.images.releases(_family(name))
+    stage.old_image[name], stage.new_image[name] = releases[-3].id, releases[-1].id
+    ssm = sim.client("ssm")
+    ssm.put_parameter(Name=parameter["name"], Value=releases[-3].id, Type="String", DataType=parameter["data_type"])
+    sim.sleep(30)  # AWS validates an image's parameter late
+    tags = [{"Key": key, "Value": value} for key, value in parameter["tags"].items()]
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=parameter["name"], Tags=tags)
+
+
 def _group(stage: Stage, plan: _Plan, name: str) -> None:
     sim = stage.sim
     under = plan.module_of("aws_autoscaling_group", name)
     (said,) = plan.all("aws_autoscaling_group", under)
     (template,) = plan.all("aws_launch_template", under)
-    (parameter,) = plan.all("aws_ssm_parameter", under)
-    releases = sim.images.releases(_family(name))
-    stage.old_image[name], stage.new_image[name] = releases[-3].id, releases[-1].id
-    ssm = sim.client("ssm")
-    ssm.put_parameter(
-        Name=parameter["name"], Value=releases[-3].id, Type="String", DataType=parameter["data_type"]
-    )
-    sim.sleep(30)
-    tags = [{"Key": key, "Value": value} for key, value in parameter["tags"].items()]
-    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=parameter["name"], Tags=tags)
     sim.client("autoscaling").create_auto_scaling_group(
         AutoScalingGroupName=name,
         MinSize=said["min_size"],
