@@ -83,8 +83,17 @@ def _begin(seen: Snapshot, policy: Policy) -> Decision:
     )
     wanting = [name for name in names if _wants(seen, policy, roll, seen.groups[name])]
     if not wanting:
-        return Decision(verdict=Verdict(result="nothing", reason="every host runs what its group is to launch"))
+        return Decision(verdict=Verdict(result="nothing", reason=_nothing(seen, policy, roll)))
     return Decision(actions=(OpenRoll(roll=roll, why=f"{', '.join(wanting)}: hosts to replace"),))
+
+
+def _nothing(seen: Snapshot, policy: Policy, roll: Roll) -> str:
+    pages = [
+        (group, first_page(seen, Memory(), policy, roll, group)) for group in map(seen.groups.__getitem__, roll.groups)
+    ]
+    skipped = sum(len(Turn(seen, Memory(), policy, roll, group, page).foreign) for group, page in pages)
+    theirs = f"{skipped} outdated host(s) are left to whoever drains them, and every other" if skipped else "every"
+    return f"{theirs} host runs what its group is to launch"
 
 
 def _wants(seen: Snapshot, policy: Policy, roll: Roll, group: Group) -> bool:

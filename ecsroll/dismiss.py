@@ -6,9 +6,12 @@ from datetime import timedelta
 from ecsroll import asg, drain
 from ecsroll.ledger import Phase, Room
 from ecsroll.model import Host, Terminate, Undrain
-from ecsroll.turn import LAG, Turn
+from ecsroll.turn import Turn
 
 __all__ = ["dismiss", "shrink", "termination"]
+
+READ_LAG = timedelta(seconds=5)
+"""How much older than now a reading may be (aws-facts 9). Rounds of less than a second are those of a quicker world."""
 
 SHRINK_AT_ONCE = 50
 """Hosts noted at once as lowering DesiredCapacity, so that a page stays under 4 KB."""
@@ -70,7 +73,7 @@ def _wait_for(turn: Turn, host: Host) -> bool:
         turn.wait("drain", host.id, drain.sentence(held), limit=turn.policy.drain_timeout)
         return True
     since = drain.marked_at(host)
-    if since is not None and timedelta() <= turn.seen.at - since < LAG:
+    if since is not None and timedelta() <= turn.seen.at - since < min(READ_LAG, 5 * turn.policy.poll_interval):
         turn.wait("drain", host.id, "empty; its tasks are read once more, as a reading may be older than the drain")
         return True
     if host.id in turn.page.canaries and not turn.page.canary_passed:

@@ -86,7 +86,7 @@ BEGINNING = {
     ),
     "an old host that somebody else drains is no reason to begin": row(
         seen(foreign("i-1"), roll=None),
-        "nothing: every host runs what its group is to launch",
+        "nothing: 1 outdated host(s) are left to whoever drains them, and every other host runs what its group is to *",
     ),
 }
 

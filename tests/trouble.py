@@ -236,7 +236,7 @@ def _mend(stage: Stage, watch: Watch) -> None:
     stage.sim.conditions.instances_without_agent.clear()
     stage.sim.clusters.check_agents()
     for host in stage.sim.clusters.find(stage.cluster).registered:
-        if host.id in watch.foreign and host.status == "DRAINING":
+        if host.status == "DRAINING" and _unmarked(host):
             stage.sim.clusters.set_status(host, "ACTIVE")
     watch.foreign.clear()
     stage.sim.sleep(300)
