@@ -127,9 +127,13 @@ def _somebody_drains(stage: Stage, watch: Watch) -> None:
             stage.sim.clusters.set_status(host, "DRAINING")
             # Whoever did it took that host away, and so did the group's page if the roll comes to the group later.
             watch.ready[host.instance.group or ""] -= 1
-            stage.sim.world.after(25, lambda: watch.foreign.add(host.id) if _unmarked(host) else None)
+            stage.sim.world.after(25, lambda: watch.foreign.add(host.id) if _is_theirs(host) else None)
 
     stage.sim.world.after(5, drain)
+
+
+def _is_theirs(host: ContainerInstance) -> bool:
+    return host.status == "DRAINING" and _unmarked(host)
 
 
 def _unmarked(host: ContainerInstance) -> bool:
@@ -236,7 +240,7 @@ def _mend(stage: Stage, watch: Watch) -> None:
     stage.sim.conditions.instances_without_agent.clear()
     stage.sim.clusters.check_agents()
     for host in stage.sim.clusters.find(stage.cluster).registered:
-        if host.status == "DRAINING" and _unmarked(host):
+        if _is_theirs(host):
             stage.sim.clusters.set_status(host, "ACTIVE")
     watch.foreign.clear()
     stage.sim.sleep(300)
