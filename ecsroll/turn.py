@@ -142,9 +142,13 @@ class Turn:
         return f"{what}:{subject}" in self.memory.expected
 
     def bounds_in_doubt(self, room: Room) -> bool:
-        """Whether bounds other than ours may only be those from before: they were set too short a while ago."""
+        """Whether bounds other than ours may only be those from before: they were set too short a while ago.
+
+        Or by the life before this one, perhaps a moment before its end.
+        """
         read = (self.group.min, self.group.max)
-        return read != (room.floor, room.ceiling) and self.expects("size", self.group.name)
+        recent = self.memory.looks < 2 or self.expects("size", self.group.name)
+        return recent and read != (room.floor, room.ceiling)
 
     def wait(self, kind: str, subject: str, reason: str, *, limit: timedelta | None = None) -> None:
         """Say what is waited for; since when is remembered from the round that first said it."""

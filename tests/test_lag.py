@@ -44,6 +44,11 @@ ONCE_SHOWN = {
         "wait room web: until MinSize reads 3 again*",
         knows=memory(expected={"size:web": A_MOMENT}),
     ),
+    "room: the first look of a life may be from before the last call of the life before it": row(
+        rolling(old("i-1"), old("i-2"), new("i-3"), group={"min": 4}),
+        "wait room web: until MinSize reads 3 again*",
+        knows=memory(looks=0),
+    ),
     "room: a minute later it was somebody else, and what they set is what they get back": row(
         rolling(old("i-1"), old("i-2"), new("i-3"), group={"min": 0, "max": 10}),
         "note web",

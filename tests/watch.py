@@ -88,6 +88,9 @@ class Watch:
     """Instances that a scenario ends by itself: what ran on them is nobody's fault."""
     forgiven: set[str] = field(default_factory=set)
     """Services that a mishap took below their floor: held to it again once they have been back there."""
+    crossed: bool = False
+    """Scale-ins may cross with the call that makes room, unseen by it: what they took may then be given back."""
+    scaled_in: Counter[str] = field(default_factory=Counter)
     unfinished: float = 0.0
     """Until when the tasks of a mishap may still end."""
 
@@ -200,8 +203,16 @@ class Watch:
         changed, self.size[group] = desired - self.size[group], desired
         if self._acting or cause not in {"update", "terminated"}:
             self.others[group] += changed
-        elif desired > self.own_size(group) + self._surge(group):
+            self.scaled_in[group] += max(0, -changed)
+        elif desired > self.own_size(group) + self._surge(group) + self._crossing(group):
             self.breach(f"{group} wants {desired} hosts, {self.own_size(group)} by itself, surge {self._surge(group)}")
+
+    def _crossed(self, group: str) -> bool:
+        above = self.stage.sim.scaling.groups[group].desired - self.own_size(group)
+        return 0 < above <= self._crossing(group)
+
+    def _crossing(self, group: str) -> int:
+        return self.scaled_in[group] if self.crossed else 0
 
     def _surge(self, group: str) -> int:
         own = max(self.own_size(group), self.before[group].desired)
@@ -297,7 +308,7 @@ class Watch:
             ("birth protection", group.new_protected, was.new_protected),
             ("suspended", sorted(group.suspended), sorted(was.suspended)),
         ):
-            if now != then:
+            if now != then and (what != "DesiredCapacity" or not self._crossed(name)):
                 found.append(f"{what} is {now}, was {then}")
         return [*found, *self._protected(group, was), *self._moved_target(group, was)]
 
