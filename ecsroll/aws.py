@@ -51,6 +51,7 @@ _REFILL: dict[tuple[str, str], float] = {
     ("ssm", "read"): 40,
     ("ssm", ""): 3,
     ("sts", ""): 20,
+    ("cloudwatch", ""): 9,  # DescribeAlarms
 }
 _BUCKET: dict[str, str] = {
     "ecs describe_clusters": "cluster read",

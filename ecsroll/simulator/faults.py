@@ -24,6 +24,7 @@ _THROTTLED = {
     "elbv2": ("Throttling", "Rate exceeded", 400),
     "ssm": ("ThrottlingException", "Rate exceeded", 400),
     "sts": ("Throttling", "Rate exceeded", 400),
+    "cloudwatch": ("Throttling", "Rate exceeded", 400),
 }
 
 

@@ -35,6 +35,7 @@ SERVICES = {
     "elasticloadbalancing": "elbv2",
     "ssm": "ssm",
     "sts": "sts",
+    "monitoring": "cloudwatch",
 }
 SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 TICK = 0.05
