@@ -365,9 +365,9 @@ def _outdated(seen: Snapshot, policy: Policy) -> dict[str, int]:
     """
     if seen.roll is None:
         return {}
-    images, epoch = seen.roll.images, seen.roll.epoch
+    roll = seen.roll
     pages = {
-        name: page if page.pointed else replace(page, pointed=entries(seen.groups[name], images, epoch))
+        name: page if page.pointed else replace(page, pointed=entries(seen.groups[name], roll))
         for name, page in seen.ledgers.items()
         if name in seen.groups
     }

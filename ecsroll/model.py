@@ -10,13 +10,16 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ecsroll.ledger import Ledger, Place, Pointed, Roll
+from ecsroll.window import Window
 
 __all__ = [
     "Action",
     "Activity",
+    "Alarm",
     "Amount",
     "CapacityProvider",
     "CloseRoll",
+    "Crash",
     "Decision",
     "Deregister",
     "Drain",
@@ -37,6 +40,7 @@ __all__ = [
     "SetSize",
     "Snapshot",
     "Stop",
+    "StopTasks",
     "SuspendRebalance",
     "Targets",
     "Task",
@@ -88,6 +92,28 @@ class Targets:
     states: Mapping[str, int]
     registered: frozenset[str] = frozenset()
     deregistration_delay: timedelta = timedelta(seconds=300)
+    of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Target id (an instance, or a task's address) -> the state of each of its targets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A CloudWatch alarm: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``, and since when by AWS's time."""
+
+    name: str
+    state: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """A task of a service that ended though nobody wanted it to (aws-facts 7.6). ``host``: container instance ARN."""
+
+    task: str
+    service: str
+    host: str
+    what: str
+    """How it ended, in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +282,12 @@ class Snapshot:
     """Epochs of earlier rolls."""
     epoch: int = 0
     """Of the lease under which this process rolls; 0 while it holds none."""
+    moved: Mapping[str, int] = field(default_factory=dict)
+    """Services that had tasks where hosts leave (a while ago, too) -> the tasks that ran when this process came."""
+    crashes: tuple[Crash, ...] = ()
+    """Of the last hour, as long as AWS remembers stopped tasks: of services that moved; of all before a roll."""
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    """Those that the policy names, as far as they are there and could be read."""
     ghosts: tuple[Host, ...] = ()
     """Container instances with a mark of ours whose EC2 instance is gone for good."""
 
@@ -299,9 +331,20 @@ class Policy:
     unavailable: Amount = Amount(0)
     strategy: Literal["rolling", "double"] = "rolling"
     canary: int = 1
+    bake: timedelta = timedelta(minutes=5)
+    canary_inconclusive: Literal["halt", "go"] = "halt"
     good_readings: int = 3
     boot_timeout: timedelta = timedelta(minutes=15)
     drain_timeout: timedelta = timedelta(minutes=30)
+    drain_timeouts: Mapping[str, timedelta] = field(default_factory=dict)
+    """By service, where it is not ``drain_timeout``."""
+    on_drain_timeout: Literal["halt", "skip", "terminate"] = "halt"
+    standalone_tasks: Literal["wait", "stop", "skip", "fail"] = "wait"
+    alarms: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
+    """When hosts may be drained; none: always."""
+    outside_window: Literal["wait", "exit"] = "wait"
+    rollback_on_failure: bool = False
     poll_interval: timedelta = timedelta(seconds=15)
     lease_ttl: timedelta = timedelta(minutes=2)
     stop_grace: timedelta = timedelta(seconds=25)
@@ -311,6 +354,10 @@ class Policy:
     instances: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     """``group/template`` -> the image that was chosen for it before the roll."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of a rollback: ``group/template`` -> the version that is gone back to."""
+    back: bool = False
+    """It is a rollback."""
     by: str = ""
     """Who rolls, for whoever finds the record."""
 
@@ -325,6 +372,10 @@ class Stop:
     reason: str
     at: datetime
     subject: str = ""
+    judged: bool = False
+    """A gate shut: what the roll was doing is to be taken back rather than gone on with."""
+    lines: tuple[str, ...] = ()
+    """What else there is to say: six lines at most."""
     hurry: bool = False
     """Somebody asked for it (a signal): undo what can be undone in one go, and wait to see nothing."""
 
@@ -347,6 +398,14 @@ class Memory:
     """``kind:subject`` of what the last round waited for -> since when."""
     calm: int = 0
     """Good readings in a row of the services that the canary carried."""
+    sound: Mapping[str, int] = field(default_factory=dict)
+    """Tasks on new hosts that read healthy -> readings in a row; a few of them are enough."""
+    hatched: tuple[str, ...] = ()
+    """New hosts that were ready while the canary was on trial; a few of them are enough."""
+    unsteady: Mapping[str, int] = field(default_factory=dict)
+    """Services that lacked tasks -> good readings in a row since."""
+    quiet: tuple[str, ...] = ()
+    """Alarms that were in ALARM at the start, and have been in another state since: they count again."""
     stop: Stop | None = None
 
 
@@ -459,6 +518,16 @@ class Undrain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopTasks:
+    """Stop standalone tasks on a host that is to go (``--standalone-tasks stop``)."""
+
+    host: Host
+    tasks: tuple[str, ...]
+    """ARNs."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terminate:
     """Terminate a host that was seen empty, after seeing it empty once more."""
 
@@ -499,6 +568,7 @@ Action = (
     | ResumeRebalance
     | Drain
     | Undrain
+    | StopTasks
     | Terminate
     | Deregister
     | Unprotect
@@ -518,12 +588,16 @@ class Owed:
 class Verdict:
     """How a roll ended."""
 
-    result: Literal["done", "nothing", "halted", "interrupted"]
+    result: Literal["done", "nothing", "refused", "halted", "interrupted"]
     reason: str
     next: str = ""
     replaced: int = 0
     remaining: int = 0
     owed: tuple[Owed, ...] = ()
+    judged: bool = False
+    """A gate shut: with ``--rollback-on-failure`` the roll is taken back."""
+    lines: tuple[str, ...] = ()
+    """What else there is to say of the reason: six lines at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ecsroll import asg, drain
-from ecsroll.dismiss import shrink, termination
+from ecsroll.canary import inconclusive, release
+from ecsroll.dismiss import SKIPPED_AT_MOST, shrink, termination
+from ecsroll.gates import GATES, outside_words
 from ecsroll.giveback import return_protection, return_rebalance, return_room
 from ecsroll.ledger import Phase, Place
 from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
@@ -17,11 +19,31 @@ __all__ = ["HALT", "gate", "point_back", "undo_drains"]
 
 def gate(turn: Turn) -> Stop | None:
     """The first reason to stop, or None."""
-    for gate in (_wrong_launch, _moved_target, _stuck_drain, _stuck_host, _stuck_group, _stuck_change):
+    own = (_wrong_launch, _moved_target, _stuck_drain, _stuck_host, _stuck_group, _stuck_change)
+    rolling = () if turn.roll.aborting else (*GATES, inconclusive, _given_up, _window_shut)
+    for gate in (*own, *rolling):
         reason = gate(turn)
         if reason:
-            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name)
+            judged = gate in GATES or gate is _stuck_host
+            lines = _stuck_lines(turn) if gate is _stuck_drain else ()
+            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name, judged=judged, lines=lines)
     return None
+
+
+def _window_shut(turn: Turn) -> str | None:
+    """Outside of every window, with ``--outside-window exit``, once what had begun is finished."""
+    shut = outside_words(turn.policy, turn.seen.at)
+    if turn.policy.outside_window != "exit" or not shut:
+        return None
+    if turn.draining or turn.arriving or len(turn.live) < turn.group.desired:
+        return None
+    return shut
+
+
+def _given_up(turn: Turn) -> str | None:
+    if len(turn.page.skipped) <= SKIPPED_AT_MOST:
+        return None
+    return f"more than {SKIPPED_AT_MOST} hosts of {turn.group.name} did not become empty and were skipped"
 
 
 def _wrong_launch(turn: Turn) -> str | None:
@@ -45,11 +67,32 @@ def _moved_target(turn: Turn) -> str | None:
 
 
 def _stuck_drain(turn: Turn) -> str | None:
+    stuck = _first_stuck(turn)
+    if stuck is None:
+        return None
+    host, held = stuck
+    if drain.overdue(host, held, turn.seen.at, turn.policy):
+        return f"{host.id} has not been drained within {drain.limit(held, turn.policy)}: {drain.sentence(held)}"
+    return f"{host.id} runs standalone tasks, and nobody moves them: {drain.sentence(held)}"
+
+
+def _first_stuck(turn: Turn) -> tuple[Host, tuple[drain.Hold, ...]] | None:
+    """A drained host that took longer than it may, or that has what the policy does not suffer."""
     for host in turn.draining:
         held = turn.held_by(host)
-        if held and drain.overdue(host, turn.seen.at, turn.policy):
-            return f"{host.id} has not been drained within {turn.policy.drain_timeout}: {drain.sentence(held)}"
+        trial = host.id in turn.page.canaries and not turn.page.canary_passed
+        halts = turn.policy.on_drain_timeout == "halt" or (trial and turn.policy.on_drain_timeout == "terminate")
+        standalone = turn.policy.standalone_tasks == "fail" and not turn.roll.aborting
+        if (halts and drain.overdue(host, held, turn.seen.at, turn.policy)) or (
+            standalone and any(hold.kind is drain.Kind.STANDALONE for hold in held)
+        ):
+            return host, held
     return None
+
+
+def _stuck_lines(turn: Turn) -> tuple[str, ...]:
+    stuck = _first_stuck(turn)
+    return drain.explained(stuck[1], turn.seen) if stuck else ()
 
 
 def _stuck_host(turn: Turn) -> str | None:
@@ -113,6 +156,7 @@ def keep_room(turn: Turn) -> bool:
 
 def undrain(turn: Turn) -> bool:
     """Hosts that are still there take tasks again."""
+    release(turn)
     duds = _duds(turn)
     back = tuple(host for host in turn.draining if host not in duds)
     if back:
@@ -209,12 +253,23 @@ def say_why(turn: Turn) -> bool:
     turn.verdict = Verdict(
         result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
-        next=f"ecsroll replace --cluster {turn.seen.cluster} (goes on where this stopped)",
+        next=_next(turn, judged=stop is not None and stop.judged),
+        judged=stop is not None and stop.judged,
+        lines=stop.lines if stop else (),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
         remaining=left,
         owed=asg.owed(turn.page),
     )
     return True
+
+
+def _next(turn: Turn, *, judged: bool) -> str:
+    again = f"ecsroll replace --cluster {turn.seen.cluster} (goes on where this stopped)"
+    return (
+        f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {again}"
+        if judged
+        else again
+    )
 
 
 def _out_of_patience(turn: Turn) -> bool:
