@@ -1,5 +1,6 @@
 """What stops a roll before it spreads damage, and how it then ends: serving, undone, with its debts named. Pure."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -144,8 +145,8 @@ def keep_room(turn: Turn) -> bool:
         turn.wait("undo", turn.group.name, f"until MinSize reads {room.floor}")
         return not _out_of_patience(turn)
     room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
-    duds = {host.id for host in _duds(turn)}
-    going = tuple(name for name in room.shrinking if name in duds or turn.expects("gone", name))
+    unwanted = {host.id for host in (*_duds(turn), *_rejected(turn))}
+    going = tuple(name for name in room.shrinking if name in unwanted or turn.expects("gone", name))
     room = replace(room, shrinking=going)
     moved = asg.follow(turn.group, room)
     if moved is not None:
@@ -157,12 +158,46 @@ def keep_room(turn: Turn) -> bool:
 def undrain(turn: Turn) -> bool:
     """Hosts that are still there take tasks again."""
     release(turn)
-    duds = _duds(turn)
-    back = tuple(host for host in turn.draining if host not in duds)
+    unwanted = (*_duds(turn), *_rejected(turn))
+    back = tuple(host for host in turn.draining if host not in unwanted)
     if back:
         turn.actions.append(Undrain(hosts=back, why="the roll stops: they serve again"))
         turn.wait("undo", turn.group.name, f"until {len(back)} host(s) are ACTIVE again")
+    _reject(turn)
     return bool(back) and not _out_of_patience(turn)
+
+
+def _reject(turn: Turn) -> None:
+    """New hosts that were judged bad on trial take no task any more: as many as were borrowed, the old ones do.
+
+    In one go with the old ones' return: ECS has then more tasks than it wants, and may stop healthy ones of them.
+    """
+    room = turn.page.room
+    if not _on_trial(turn) or room is None:
+        return
+    crashed = Counter(crash.host for crash in turn.seen.crashes)
+    fresh = [host for host in turn.live if host.launched_at > turn.page.newest and host.status == "ACTIVE"]
+    fresh = [host for host in fresh if not turn.expects("drain", host.id)]
+    fresh.sort(key=lambda host: (-host.tasks, -crashed[host.arn or ""], host.id))
+    number = max(0, room.borrowed - len(_duds(turn)) - len(_rejected(turn)))
+    if fresh[:number]:
+        mark = drain.mark(turn.epoch, turn.seen.at)
+        why = "on trial, and judged bad: no more tasks are placed there"
+        turn.actions.append(Drain(hosts=tuple(fresh[:number]), mark=mark, why=why))
+
+
+def _on_trial(turn: Turn) -> bool:
+    stop = turn.memory.stop
+    judged = stop is not None and stop.judged
+    return judged and turn.policy.canary > 0 and not turn.page.canary_passed
+
+
+def _rejected(turn: Turn) -> list[Host]:
+    """New hosts that are drained because they were judged bad, as long as the drain may take."""
+    if not _on_trial(turn):
+        return []
+    drained = [host for host in turn.draining if host.launched_at > turn.page.newest]
+    return [host for host in drained if not drain.overdue(host, turn.held_by(host), turn.seen.at, turn.policy)]
 
 
 def undo_drains(turn: Turn) -> bool:
@@ -205,8 +240,9 @@ def dismiss_duds(turn: Turn) -> bool:
 
     Only now, as the group launches again what it launched before: a successor would be of that kind.
     """
-    duds = _duds(turn)
-    fresh = tuple(host for host in duds if host.arn is not None and host.status == "ACTIVE")
+    rejected = [host for host in _rejected(turn) if host not in _duds(turn)]
+    duds = [*_duds(turn), *rejected]
+    fresh = tuple(host for host in _duds(turn) if host.arn is not None and host.status == "ACTIVE")
     if fresh:
         mark = drain.mark(turn.epoch, turn.seen.at)
         turn.actions.append(Drain(hosts=fresh, mark=mark, why="they never came to serve, and carry no task"))
@@ -220,8 +256,15 @@ def dismiss_duds(turn: Turn) -> bool:
             shrink(turn, room, fresh_ones)
     turn.actions.extend(termination(turn, host, shrink=False) for host in empty[spare:])
     for host in duds:
-        turn.wait("undo", host.id, "until it is gone: it never came to serve")
-    return bool(duds) and not _out_of_patience(turn)
+        why = _why_waited(turn, host) if host in rejected else "never came to serve"
+        turn.wait("undo", host.id, f"until it is gone: it {why}")
+    hurry = turn.memory.stop is not None and turn.memory.stop.hurry
+    return (bool(rejected) and not hurry) or (bool(duds) and not _out_of_patience(turn))
+
+
+def _why_waited(turn: Turn, host: Host) -> str:
+    held = turn.held_by(host)
+    return f"was judged bad: {drain.sentence(held)}" if held else "was judged bad, and is empty"
 
 
 def _duds(turn: Turn) -> list[Host]:

@@ -169,7 +169,7 @@ class Compute:
         self.world.tell("instance_running", instance=instance)
         lives = self.sim.conditions.images_whose_hosts_die.get(instance.image_id)
         if lives is not None:
-            reason = "Server.InternalError: Internal error on launch"
+            reason = "Server.InternalError: Internal error"
             self.world.after(lives, lambda: self.terminate(instance.id, reason))
 
     def start(self, instance: Instance) -> None:
