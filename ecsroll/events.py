@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = {
     "host_deregistered": "a host that is gone was deregistered",
     "protection_removed": "new hosts lost the protection they were born with",
     "waiting": "what the roll waits for changed",
+    "cluster_finished": "one of several clusters has come to its end",
 }
 
 

@@ -360,6 +360,8 @@ class Policy:
     """It is a rollback."""
     by: str = ""
     """Who rolls, for whoever finds the record."""
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where each setting that somebody has set came from: by its name, in words."""
 
 
 # What is remembered ----------------------------------------------------------------------------------------------

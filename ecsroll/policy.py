@@ -1,19 +1,44 @@
-"""What the options mean: words -> one frozen Policy, every problem of them reported together."""
+"""What the options mean: words -> one frozen Policy, every problem of them reported together.
+
+Each policy option is one row of ``SETTINGS``. From it come the option ``--max-surge``, the variable
+``ECSROLL_MAX_SURGE``, the key ``max-surge`` of ``ecsroll.toml``, its help, its JSON schema and the docs.
+"""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, Literal
 
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Policy
 
-__all__ = ["Words", "amount", "duration", "noted", "number", "settle", "spelled"]
+__all__ = [
+    "CARE",
+    "PACE",
+    "SETTINGS",
+    "WHICH",
+    "Layer",
+    "Setting",
+    "amount",
+    "choice",
+    "duration",
+    "noted",
+    "number",
+    "settle",
+    "shown",
+    "spelled",
+    "typed",
+]
 
-T = TypeVar("T")
+PACE = "How fast"
+WHICH = "Which hosts, which image"
+CARE = "How careful"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+# Words -------------------------------------------------------------------------------------------------------------
 
 
 def duration(text: str) -> timedelta:
@@ -39,8 +64,28 @@ def number(text: str) -> int:
     return int(text)
 
 
+def choice(*words: str) -> Callable[[str], str]:
+    """One of these words. What it gives raises ValueError with a sentence."""
+
+    def chosen(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r}: say {' or '.join(words)}")
+        return text
+
+    return chosen
+
+
+def image(text: str) -> str:
+    """``recommended``, ``keep``, ``previous`` or the id of an image. Raises ValueError with a sentence."""
+    if text not in {"recommended", "keep", "previous"} and not re.fullmatch(r"ami-[0-9a-zA-Z-]+", text):
+        raise ValueError(
+            f"{text!r} is no image: say recommended, keep, previous, or an id such as ami-0123456789abcdef0"
+        )
+    return text
+
+
 def spelled(span: timedelta) -> str:
-    """A duration as a person writes it: ``45s``, ``3m 20s``, ``2h 05m``."""
+    """A duration as a person says it: ``45s``, ``3m 20s``, ``2h 05m``."""
     seconds = round(span.total_seconds())
     if seconds < 60:
         return f"{seconds}s"
@@ -49,104 +94,285 @@ def spelled(span: timedelta) -> str:
     return f"{seconds // 3600}h {seconds % 3600 // 60:02d}m"
 
 
+def typed(span: timedelta) -> str:
+    """A duration as an option takes it: ``90s``, ``15m``, ``2h``, ``3d``."""
+    seconds = span.total_seconds()
+    for unit in ("d", "h", "m"):
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{seconds / _UNITS[unit]:g}{unit}"
+    return f"{seconds:g}s"
+
+
+# The settings ------------------------------------------------------------------------------------------------------
+
+_DURATION: Mapping[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[smhd]$"}
+_AMOUNT: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+\s*%?$"}
+_NUMBER: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+$"}
+_TEXT: Mapping[str, Any] = {"type": "string"}
+
+
+def _one_of(*words: str) -> Mapping[str, Any]:
+    return {"enum": list(words)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """The policy options as they were given, each as text."""
+class Setting:
+    """One policy option: how it is given, what it means, and which field of the Policy it becomes."""
 
-    max_surge: str = "1"
-    max_unavailable: str = "0"
-    strategy: str = "rolling"
-    canary: str = "1"
-    good_readings: str = "3"
-    boot_timeout: str = "15m"
-    drain_timeout: str = "30m"
-    poll_interval: str = "15s"
-    lease_ttl: str = "2m"
-    stop_grace: str = "25s"
-    ami: str = "recommended"
-    older_than: str | None = None
-    all: bool = False
-    keep_max_size: bool = False
-    groups: Sequence[str] = ()
-    instances: Sequence[str] = ()
+    name: str
+    becomes: str
+    help: str
+    panel: str
+    read: Callable[[str], Any] = str
+    default: str = ""
+    """As somebody would type it; empty where it is not given, or a list, or a yes or no."""
+    kind: Literal["one", "many", "flag"] = "one"
+    noted: bool = False
+    """Written down with the roll: a rerun can not change it (DESIGN 7)."""
+    schema: Mapping[str, Any] = field(default_factory=lambda: _TEXT)
+    """Of one value, in ``ecsroll.toml``."""
 
+    @property
+    def option(self) -> str:
+        """``--max-surge``."""
+        return f"--{self.name}"
 
-@dataclass
-class _Reader:
-    problems: list[str] = field(default_factory=list)
-
-    def read(self, option: str, parse: Callable[[str], T], text: str, fallback: T) -> T:
-        try:
-            return parse(text)
-        except ValueError as error:
-            self.problems.append(f"{option}: {error}")
-            return fallback
-
-    def check(self, good: bool, problem: str) -> None:
-        if not good:
-            self.problems.append(problem)
+    @property
+    def variable(self) -> str:
+        """``ECSROLL_MAX_SURGE``."""
+        return f"ECSROLL_{self.name.upper().replace('-', '_')}"
 
 
-def settle(words: Words) -> Policy:
-    """The policy that the options mean. Raises UsageError with every problem of them at once."""
-    reader = _Reader()
-    defaults = Policy()
-    surge = reader.read("--max-surge", amount, words.max_surge, defaults.surge)
-    unavailable = reader.read("--max-unavailable", amount, words.max_unavailable, defaults.unavailable)
-    policy = Policy(
-        groups=tuple(words.groups),
-        ami=words.ami,
-        surge=surge,
-        unavailable=unavailable,
-        strategy="double" if words.strategy == "double" else "rolling",
-        canary=reader.read("--canary", number, words.canary, defaults.canary),
-        good_readings=reader.read("--good-readings", number, words.good_readings, defaults.good_readings),
-        boot_timeout=reader.read("--boot-timeout", duration, words.boot_timeout, defaults.boot_timeout),
-        drain_timeout=reader.read("--drain-timeout", duration, words.drain_timeout, defaults.drain_timeout),
-        poll_interval=reader.read("--poll-interval", duration, words.poll_interval, defaults.poll_interval),
-        lease_ttl=reader.read("--lease-ttl", duration, words.lease_ttl, defaults.lease_ttl),
-        stop_grace=reader.read("--stop-grace", duration, words.stop_grace, defaults.stop_grace),
-        keep_max_size=words.keep_max_size,
-        older_than=reader.read("--older-than", duration, words.older_than, timedelta()) if words.older_than else None,
-        all=words.all,
-        instances=tuple(words.instances),
-    )
-    _check(reader, words, policy)
-    if reader.problems:
-        raise UsageError("; ".join(reader.problems), hint="ecsroll replace --help explains each option")
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="asg",
+        becomes="groups",
+        kind="many",
+        noted=True,
+        panel=WHICH,
+        help="Only this Auto Scaling group; may be given several times, in the order to roll them.",
+    ),
+    Setting(
+        name="ami",
+        becomes="ami",
+        read=image,
+        default="recommended",
+        noted=True,
+        panel=WHICH,
+        help="recommended, keep, previous, or an image id.",
+    ),
+    Setting(
+        name="older-than",
+        becomes="older_than",
+        read=duration,
+        noted=True,
+        panel=WHICH,
+        schema=_DURATION,
+        help="Replace hosts older than this, whatever they run, e.g. 30d.",
+    ),
+    Setting(
+        name="all", becomes="all", kind="flag", noted=True, panel=WHICH, help="Replace every host, whatever it runs."
+    ),
+    Setting(
+        name="instance",
+        becomes="instances",
+        kind="many",
+        noted=True,
+        panel=WHICH,
+        help="Replace this host; may be given several times.",
+    ),
+    Setting(
+        name="max-surge",
+        becomes="surge",
+        read=amount,
+        default="1",
+        panel=PACE,
+        schema=_AMOUNT,
+        help="Hosts to add while rolling, as a number or a percentage.",
+    ),
+    Setting(
+        name="max-unavailable",
+        becomes="unavailable",
+        read=amount,
+        default="0",
+        panel=PACE,
+        schema=_AMOUNT,
+        help="Hosts that may be missing meanwhile, as a number or a percentage.",
+    ),
+    Setting(
+        name="strategy",
+        becomes="strategy",
+        read=choice("rolling", "double"),
+        default="rolling",
+        noted=True,
+        panel=PACE,
+        schema=_one_of("rolling", "double"),
+        help="rolling, or double: all new hosts first.",
+    ),
+    Setting(
+        name="keep-max-size",
+        becomes="keep_max_size",
+        kind="flag",
+        panel=PACE,
+        help="Never raise the group's MaxSize.",
+    ),
+    Setting(
+        name="poll-interval",
+        becomes="poll_interval",
+        read=duration,
+        default="15s",
+        panel=PACE,
+        schema=_DURATION,
+        help="Time between two looks at the cluster.",
+    ),
+    Setting(
+        name="canary",
+        becomes="canary",
+        read=number,
+        default="1",
+        panel=CARE,
+        schema=_NUMBER,
+        help="Hosts drained first and kept until their tasks are healthy elsewhere; 0 for none.",
+    ),
+    Setting(
+        name="good-readings",
+        becomes="good_readings",
+        read=number,
+        default="3",
+        panel=CARE,
+        schema=_NUMBER,
+        help="Good readings in a row before something counts as ready.",
+    ),
+    Setting(
+        name="boot-timeout",
+        becomes="boot_timeout",
+        read=duration,
+        default="15m",
+        panel=CARE,
+        schema=_DURATION,
+        help="How long a new host may take to become ready.",
+    ),
+    Setting(
+        name="drain-timeout",
+        becomes="drain_timeout",
+        read=duration,
+        default="30m",
+        panel=CARE,
+        schema=_DURATION,
+        help="How long a host may take to become empty.",
+    ),
+    Setting(
+        name="lease-ttl",
+        becomes="lease_ttl",
+        read=duration,
+        default="2m",
+        panel=CARE,
+        schema=_DURATION,
+        help="How long a roll that has died keeps others from the cluster.",
+    ),
+    Setting(
+        name="stop-grace",
+        becomes="stop_grace",
+        read=duration,
+        default="25s",
+        panel=CARE,
+        schema=_DURATION,
+        help="How long Ctrl-C or SIGTERM may take to undo what moves no task.",
+    ),
+)
+
+
+# Settling ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Values from one place, each as somebody wrote it: text, a list of texts, or a yes or no."""
+
+    source: str
+    """Where they come from, for people: ``--max-surge``'s is "given", a file's its name."""
+    values: Mapping[str, str | bool | Sequence[str]]
+
+
+def settle(*layers: Layer | Mapping[str, str | bool | Sequence[str]]) -> Policy:
+    """The policy that the layers mean; of two that say something, the first counts.
+
+    Raises UsageError with every problem of them at once.
+    """
+    found = [layer if isinstance(layer, Layer) else Layer("given", layer) for layer in layers]
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in SETTINGS:
+        layer = next((layer for layer in found if setting.name in layer.values), None)
+        if layer is not None:
+            sources[setting.name] = layer.source
+            try:
+                values[setting.becomes] = _read(setting, layer.values[setting.name])
+            except ValueError as error:
+                problems.append(f"{setting.option}: {error}{_where(layer)}")
+    policy = Policy(**values, sources=sources)
+    problems += [problem for good, problem in _rules(policy) if not good]
+    if problems:
+        raise UsageError("; ".join(problems), hint="ecsroll replace --help explains each option")
     return policy
 
 
-def _check(reader: _Reader, words: Words, policy: Policy) -> None:
+def _where(layer: Layer) -> str:
+    return "" if layer.source == "given" else f" (from {layer.source})"
+
+
+def _read(setting: Setting, value: str | bool | Sequence[str]) -> Any:
+    if setting.kind == "flag":
+        if not isinstance(value, bool):
+            raise _misfit(value, "true or false")
+        return value
+    if isinstance(value, bool):
+        raise _misfit(value, "a value")
+    if setting.kind == "many":
+        return tuple(setting.read(str(word)) for word in ([value] if isinstance(value, str) else value))
+    if not isinstance(value, str):
+        raise _misfit(value, "one value")
+    return setting.read(value)
+
+
+def _misfit(value: object, wanted: str) -> ValueError:
+    return ValueError(f"{value!r} does not fit: {wanted} is wanted")
+
+
+def _rules(policy: Policy) -> Iterable[tuple[bool, str]]:
+    """What has to hold between settings, each with the sentence for where it does not."""
     stands_still = policy.surge.value == 0 and policy.unavailable.value == 0 and policy.strategy == "rolling"
-    reader.check(
-        not stands_still,
-        "--max-surge 0 with --max-unavailable 0 leaves no way to move: allow one of them",
-    )
-    reader.check(words.strategy in {"rolling", "double"}, f"--strategy {words.strategy}: say rolling or double")
-    reader.check(policy.good_readings >= 1, "--good-readings: at least 1")
-    reader.check(policy.poll_interval >= timedelta(seconds=0.2), "--poll-interval: at least 0.2s")
+    yield not stands_still, "--max-surge 0 with --max-unavailable 0 leaves no way to move: allow one of them"
+    yield policy.good_readings >= 1, "--good-readings: at least 1"
+    yield policy.poll_interval >= timedelta(seconds=0.2), "--poll-interval: at least 0.2s"
     # The lease is renewed once a round, from a third of its TTL on: fewer than four rounds would be a gamble.
-    reader.check(policy.lease_ttl >= 4 * policy.poll_interval, "--lease-ttl: at least four times --poll-interval")
-    chosen = [name for name, given in _CHOICES.items() if given(words)]
-    reader.check(len(chosen) <= 1, f"{' and '.join(chosen)} each choose the hosts: give one of them")
+    yield policy.lease_ttl >= 4 * policy.poll_interval, "--lease-ttl: at least four times --poll-interval"
+    ways = {"--all": policy.all, "--older-than": policy.older_than, "--instance": policy.instances}
+    chosen = [option for option, given in ways.items() if given]
+    yield len(chosen) <= 1, f"{' and '.join(chosen)} each choose the hosts: give one of them"
 
 
 def noted(policy: Policy) -> dict[str, str]:
     """What a roll writes down of its policy: what a rerun can not change (DESIGN 7)."""
-    said = {
-        "--asg": " ".join(policy.groups),
-        "--ami": policy.ami,
-        "--strategy": policy.strategy,
-        "--older-than": spelled(policy.older_than) if policy.older_than else "",
-        "--all": "yes" if policy.all else "",
-        "--instance": " ".join(policy.instances),
-    }
+    said = {setting.option: _said(getattr(policy, setting.becomes)) for setting in SETTINGS if setting.noted}
     return {option: value for option, value in said.items() if value}
 
 
-_CHOICES: Mapping[str, Callable[[Words], bool]] = {
-    "--all": lambda words: words.all,
-    "--older-than": lambda words: words.older_than is not None,
-    "--instance": lambda words: bool(words.instances),
-}
+def _said(value: Any) -> str:
+    """A value as somebody would type it; empty where nothing was said."""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, timedelta):
+        return typed(value)
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return "" if value is None else str(value)
+
+
+def shown(policy: Policy) -> dict[str, tuple[str, str]]:
+    """Each setting that somebody has set: ``name -> (value, where it came from)``."""
+    by_name = {setting.name: setting for setting in SETTINGS}
+    return {
+        name: (_said(getattr(policy, by_name[name].becomes)) or "no", source) for name, source in policy.sources.items()
+    }

@@ -5,7 +5,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TextIO
 
 from rich import box
@@ -21,7 +21,7 @@ from ecsroll.engine import Round
 from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, AwsUnavailable, EcsrollError
 from ecsroll.events import Event
 from ecsroll.model import Finding, Host, Policy, Snapshot
-from ecsroll.policy import spelled
+from ecsroll.policy import shown, spelled
 from ecsroll.result import Result
 from ecsroll.tally import Tally
 from ecsroll.turn import chosen
@@ -34,6 +34,7 @@ __all__ = [
     "console_for",
     "picture",
     "sentence",
+    "show_cluster",
     "show_error",
     "show_result",
 ]
@@ -143,11 +144,21 @@ class JsonScreen(QuietScreen):
     """One JSON object a line, events as they happen."""
 
     out: TextIO
+    cluster: str
 
     def event(self, event: Event) -> None:
         """An event's line; its keys are a contract (docs/json.md)."""
-        line = {"ecsroll": 1, "kind": "event", "event": event.kind, "at": event.at.isoformat(), **event.facts}
-        print(json.dumps(line, sort_keys=True), file=self.out, flush=True)
+        _line(self.out, {**_head(event.kind, event.at, self.cluster), **event.facts})
+
+
+def _head(kind: str, at: datetime, cluster: str | None) -> dict[str, Any]:
+    return {"ecsroll": 1, "kind": "event", "event": kind, "at": at.isoformat(), "cluster": cluster}
+
+
+def _line(out: TextIO, said: Mapping[str, Any]) -> None:
+    """In one piece: several clusters may be rolled at once."""
+    out.write(json.dumps(said, sort_keys=True) + "\n")
+    out.flush()
 
 
 @dataclass
@@ -156,6 +167,8 @@ class PlainScreen(QuietScreen):
 
     console: Console
     verbose: bool = False
+    whose: str = ""
+    """Before every line, where several clusters are told of at once."""
     waited: frozenset[str] = frozenset()
 
     def intend(self, seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]) -> None:
@@ -167,7 +180,7 @@ class PlainScreen(QuietScreen):
         if event.kind == "waiting":
             event = self._news(event)
         lines = sentence(event).splitlines()
-        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {line}") for line in lines])
+        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {self.whose}{line}") for line in lines])
 
     def _news(self, event: Event) -> Event:
         """The waits that were not waited for already; all of them where every change is to be seen."""
@@ -365,8 +378,11 @@ def intention(
     limit = spelled(policy.drain_timeout)
     how = f"{surge}, max unavailable {policy.unavailable}, canary {policy.canary}, drains up to {limit}"
     goes_on = f"goes on with roll {seen.roll.epoch}; " if seen.roll else ""
-    parts: list[RenderableType] = [Text(f"cluster {seen.cluster}: {goes_on}{how}", style="bold"), table]
-    return [*parts, *(_finding(finding) for finding in findings)]
+    parts: list[RenderableType] = [Text(f"cluster {seen.cluster}: {goes_on}{how}", style="bold")]
+    said = [f"{name} {value} ({source})" for name, (value, source) in shown(policy).items()]
+    if said:
+        parts.append(Text(f"policy: {', '.join(said)}; the rest by default", style="dim"))
+    return [*parts, table, *(_finding(finding) for finding in findings)]
 
 
 def _finding(finding: Finding) -> Text:
@@ -384,9 +400,17 @@ def _finding(finding: Finding) -> Text:
 def show_result(result: Result, *, out: TextIO, as_json: bool) -> None:
     """The result on stdout: the last JSON line, or a summary that can be read aloud."""
     if as_json:
-        print(json.dumps(result.plain(), sort_keys=True), file=out, flush=True)
+        _line(out, result.plain())
         return
     _say(console_for(out), _summary(result))
+
+
+def show_cluster(result: Result, at: datetime, *, out: TextIO, as_json: bool) -> None:
+    """What came of one of several clusters, as soon as it is there."""
+    if as_json:
+        _line(out, {**_head("cluster_finished", at, result.cluster), "result": result.plain()})
+        return
+    _say(console_for(out), [Text(f"cluster {result.cluster}", style="bold"), *_summary(result), Text()])
 
 
 def _summary(result: Result) -> list[RenderableType]:

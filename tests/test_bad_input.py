@@ -113,7 +113,9 @@ ROWS = {
     ),
     "the image is for another architecture": Row(YES, 4, ("arm64", "x86_64"), result="refused", image=arm_image),
     "there is no such image": Row((*YES, "--ami", "ami-0123456789abcdef0"), 3, ("no image ami-0123456789abcdef0",)),
-    "--ami is neither a word nor an id": Row((*YES, "--ami", "newest"), 2, ("--ami newest", "recommended")),
+    "--ami is neither a word nor an id": Row(
+        (*YES, "--ami", "newest"), 2, ("--ami: 'newest' is no image", "recommended")
+    ),
     "a call is denied: the missing action is named": Row(
         YES,
         6,
@@ -135,7 +137,7 @@ ROWS = {
     "a negative canary": Row((*YES, "--canary=-1"), 2, ("--canary: '-1' is no whole number",)),
     "no good reading would be enough": Row((*YES, "--good-readings", "0"), 2, ("--good-readings: at least 1",)),
     "polling without a pause": Row((*YES, "--poll-interval", "0s"), 2, ("--poll-interval: at least 0.2s",)),
-    "there is no such strategy": Row((*YES, "--strategy", "fast"), 2, ("--strategy fast: say rolling or double",)),
+    "there is no such strategy": Row((*YES, "--strategy", "fast"), 2, ("--strategy: 'fast': say rolling or double",)),
     "several problems are reported together": Row(
         (*YES, "--max-surge", "some", "--boot-timeout", "soon", "--canary", "x"),
         2,
@@ -151,7 +153,7 @@ ROWS = {
         (*YES, "--all", "--older-than", "30d", "--instance", "i-1"), 2, ("--all and --older-than and --instance",)
     ),
     "no terminal to ask on, and no --yes": Row(("replace", "--cluster", "demo"), 2, ("no terminal", "--yes")),
-    "no cluster is named": Row(("replace", "--yes"), 2, ("Missing option '--cluster' (or ECSROLL_CLUSTER)", "replace")),
+    "no cluster is named": Row(("replace", "--yes"), 2, ("no cluster was named", "give --cluster", "ecsroll.toml")),
     "the cluster's name is empty": Row(("replace", "--cluster", "", "--yes"), 2, ("--cluster is empty", "unset")),
     "the cluster to report on is empty": Row(("status", "--cluster", " "), 2, ("--cluster is empty",)),
     "one of the clusters to check is empty": Row(

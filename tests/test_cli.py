@@ -223,7 +223,7 @@ ENVIRONMENT: dict[str, tuple[dict[str, str], tuple[str, ...], int, str]] = {
     "an option counts more than the environment": ({"ECSROLL_MAX_SURGE": "much"}, (*ROLL, "--max-surge", "1"), 0, ""),
     "the cluster": ({"ECSROLL_CLUSTER": "prod"}, ("status",), 3, "'prod'"),
     "the groups": ({"ECSROLL_ASG": "wbe"}, ROLL, 3, "'wbe'"),
-    "the image": ({"ECSROLL_AMI": "newest"}, ROLL, 2, "--ami newest"),
+    "the image": ({"ECSROLL_AMI": "newest"}, ROLL, 2, "'newest' is no image"),
     "yes": ({"ECSROLL_YES": "1"}, ("replace", "--cluster", "demo", *QUICK), 0, ""),
     "instances": ({"ECSROLL_INSTANCE": "i-1 i-2"}, ROLL, 3, "i-1, i-2"),
     "quiet": ({"ECSROLL_QUIET": "1"}, ROLL, 0, ""),

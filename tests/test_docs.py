@@ -1,9 +1,10 @@
 """Docs are tests: what is there is documented, what is documented is there, and what a reader would paste runs.
 
-``python -m tests.test_docs`` writes docs/cli.md anew.
+``python -m tests.test_docs`` writes docs/cli.md and the schema of ecsroll.toml anew.
 """
 
 import inspect
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,10 +17,12 @@ import typer
 from ecsroll import errors
 from ecsroll.cli import app
 from ecsroll.events import KINDS
+from ecsroll.policy_file import schema
 from tests.console import ecsroll
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+SCHEMA = ROOT / "ecsroll" / "ecsroll.schema.json"
 PAGES = [*sorted(DOCS.rglob("*.md")), *(page for page in sorted(ROOT.glob("*.md")) if page.read_text().strip())]
 GENERAL = "AWS and output"
 
@@ -205,5 +208,13 @@ def test_what_a_reader_would_paste_runs(page: str, line: str) -> None:
     assert ran.code == 0, f"{page}: {ran}"
 
 
+# The schema ------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_that_is_shipped_is_the_one_of_the_settings() -> None:
+    assert json.loads(SCHEMA.read_text()) == schema(), "run: python -m tests.test_docs"
+
+
 if __name__ == "__main__":
     (DOCS / "cli.md").write_text(reference())
+    SCHEMA.write_text(json.dumps(schema(), indent=2) + "\n")

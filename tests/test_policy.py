@@ -6,7 +6,9 @@ import pytest
 
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Policy
-from ecsroll.policy import Words, amount, duration, settle, spelled
+from ecsroll.policy import SETTINGS, Layer, Setting, amount, duration, noted, settle, shown, spelled, typed
+
+Words = str | bool | list[str]
 
 DURATIONS = {
     "0.2s": 0.2,
@@ -66,25 +68,42 @@ def test_a_duration_is_told_as_a_person_writes_it(seconds: float, expected: str)
     assert spelled(timedelta(seconds=seconds)) == expected
 
 
+TYPED = {0.2: "0.2s", 90: "90s", 900: "15m", 7200: "2h", 259200: "3d", 0: "0s", 5400: "90m"}
+
+
+@pytest.mark.parametrize(("seconds", "expected"), TYPED.items())
+def test_a_duration_is_noted_as_an_option_takes_it(seconds: float, expected: str) -> None:
+    assert typed(timedelta(seconds=seconds)) == expected
+    assert duration(expected) == timedelta(seconds=seconds)
+
+
 def test_no_words_mean_the_defaults() -> None:
-    assert settle(Words()) == Policy()
+    assert settle() == Policy()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_the_default_that_is_shown_is_the_one_that_counts(setting: Setting) -> None:
+    default = getattr(Policy(), setting.becomes)
+    assert default == (
+        setting.read(setting.default) if setting.default else {"many": (), "flag": False}.get(setting.kind)
+    )
 
 
 def test_every_word_counts() -> None:
-    words = Words(
-        max_surge="25%",
-        max_unavailable="1",
-        strategy="double",
-        canary="0",
-        good_readings="1",
-        boot_timeout="5m",
-        drain_timeout="1h",
-        poll_interval="0.2s",
-        ami="ami-1",
-        older_than="7d",
-        keep_max_size=True,
-        groups=["web", "api"],
-    )
+    words: dict[str, Words] = {
+        "max-surge": "25%",
+        "max-unavailable": "1",
+        "strategy": "double",
+        "canary": "0",
+        "good-readings": "1",
+        "boot-timeout": "5m",
+        "drain-timeout": "1h",
+        "poll-interval": "0.2s",
+        "ami": "ami-1",
+        "older-than": "7d",
+        "keep-max-size": True,
+        "asg": ["web", "api"],
+    }
     assert settle(words) == Policy(
         surge=Amount(25, percent=True),
         unavailable=Amount(1),
@@ -99,30 +118,37 @@ def test_every_word_counts() -> None:
         keep_max_size=True,
         groups=("web", "api"),
     )
-    assert settle(Words(instances=["i-1"])).instances == ("i-1",)
-    assert settle(Words(all=True)).all
+    assert settle({"instance": ["i-1"]}).instances == ("i-1",)
+    assert settle({"all": True}).all
 
 
-PROBLEMS = {
-    "no way to move": (Words(max_surge="0"), "--max-surge 0 with --max-unavailable 0 leaves no way to move"),
-    "nor in percent": (Words(max_surge="0%"), "leaves no way to move"),
-    "a duration that is none": (Words(boot_timeout="soon"), "--boot-timeout: 'soon' is no duration"),
-    "an age that is none": (Words(older_than="old"), "--older-than: 'old' is no duration"),
-    "an amount that is none": (Words(max_unavailable="some"), "--max-unavailable: 'some' is neither a number"),
-    "a strategy that is none": (Words(strategy="fast"), "--strategy fast: say rolling or double"),
-    "fewer canaries than none": (Words(canary="-1"), "--canary"),
-    "a canary that is no number": (Words(canary="tweety"), "--canary"),
-    "no good reading": (Words(good_readings="0"), "--good-readings: at least 1"),
-    "no breath": (Words(poll_interval="0.1s"), "--poll-interval: at least 0.2s"),
+PROBLEMS: dict[str, tuple[dict[str, Words], str]] = {
+    "no way to move": ({"max-surge": "0"}, "--max-surge 0 with --max-unavailable 0 leaves no way to move"),
+    "nor in percent": ({"max-surge": "0%"}, "leaves no way to move"),
+    "a duration that is none": ({"boot-timeout": "soon"}, "--boot-timeout: 'soon' is no duration"),
+    "an age that is none": ({"older-than": "old"}, "--older-than: 'old' is no duration"),
+    "an amount that is none": ({"max-unavailable": "some"}, "--max-unavailable: 'some' is neither a number"),
+    "a strategy that is none": ({"strategy": "fast"}, "--strategy: 'fast': say rolling or double"),
+    "an image that is none": ({"ami": "newest"}, "--ami: 'newest' is no image: say recommended, keep, previous"),
+    "fewer canaries than none": ({"canary": "-1"}, "--canary"),
+    "a canary that is no number": ({"canary": "tweety"}, "--canary"),
+    "no good reading": ({"good-readings": "0"}, "--good-readings: at least 1"),
+    "no breath": ({"poll-interval": "0.1s"}, "--poll-interval: at least 0.2s"),
     "two ways to choose the hosts": (
-        Words(all=True, instances=["i-1"]),
+        {"all": True, "instance": ["i-1"]},
         "--all and --instance each choose the hosts: give one of them",
     ),
+    "a list where one value is wanted": (
+        {"canary": ["1", "2"]},
+        "--canary: ['1', '2'] does not fit: one value is wanted",
+    ),
+    "a yes where a value is wanted": ({"asg": True}, "--asg: True does not fit: a value is wanted"),
+    "a word where yes or no is wanted": ({"all": "some"}, "--all: 'some' does not fit: true or false is wanted"),
 }
 
 
 @pytest.mark.parametrize(("words", "said"), PROBLEMS.values(), ids=PROBLEMS)
-def test_problems(words: Words, said: str) -> None:
+def test_problems(words: dict[str, Words], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         settle(words)
     assert said in str(caught.value)
@@ -131,13 +157,44 @@ def test_problems(words: Words, said: str) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("words", [Words(max_surge="0", max_unavailable="1"), Words(max_surge="0", strategy="double")])
-def test_without_a_surge_there_are_other_ways_to_move(words: Words) -> None:
-    assert settle(words).surge == Amount(0)
+@pytest.mark.parametrize("other", [{"max-unavailable": "1"}, {"strategy": "double"}])
+def test_without_a_surge_there_are_other_ways_to_move(other: dict[str, Words]) -> None:
+    assert settle({"max-surge": "0", **other}).surge == Amount(0)
 
 
 def test_every_problem_is_told_at_once() -> None:
+    words: dict[str, Words] = {
+        "max-surge": "x",
+        "strategy": "y",
+        "boot-timeout": "z",
+        "good-readings": "0",
+        "all": True,
+        "instance": ["i-1"],
+        "older-than": "w",
+    }
     with pytest.raises(UsageError) as caught:
-        settle(Words(max_surge="x", strategy="y", boot_timeout="z", good_readings="0", all=True, older_than="w"))
-    for option in ("--max-surge", "--strategy", "--boot-timeout", "--good-readings", "--older-than", "--all"):
-        assert option in str(caught.value)
+        settle(words)
+    for name in words:
+        assert f"--{name}" in str(caught.value)
+
+
+def test_of_two_layers_the_first_counts_and_each_value_says_where_it_came_from() -> None:
+    file = Layer("ecsroll.toml [policy]", {"canary": "2", "max-surge": "3"})
+    policy = settle(Layer("given", {"max-surge": "2"}), file)
+    assert (policy.surge, policy.canary) == (Amount(2), 2)
+    assert shown(policy) == {"max-surge": ("2", "given"), "canary": ("2", "ecsroll.toml [policy]")}
+
+
+def test_a_problem_of_a_file_says_which() -> None:
+    with pytest.raises(UsageError, match=r"--canary: 'two' is no whole number \(from ecsroll.toml \[policy\]\)"):
+        settle(Layer("ecsroll.toml [policy]", {"canary": "two"}))
+
+
+def test_what_is_noted_of_a_policy_can_be_typed_again() -> None:
+    words: dict[str, Words] = {"asg": ["web", "api"], "ami": "ami-1", "older-than": "90d"}
+    assert noted(settle(words)) == {
+        "--asg": "web api",
+        "--ami": "ami-1",
+        "--older-than": "90d",
+        "--strategy": "rolling",
+    }

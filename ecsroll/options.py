@@ -1,0 +1,316 @@
+"""The options of the commands, and what is behind them: one row of ``policy.SETTINGS``, one option.
+
+A command is a function that takes ``shared`` (the options that every command has) and, if it wants a policy, ``given``;
+``command`` gives it the options, and what they say.
+"""
+
+import dataclasses
+import getpass
+import inspect
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from ecsroll.clock import Clock, SystemClock
+from ecsroll.errors import UsageError
+from ecsroll.policy import SETTINGS, Layer, Setting, settle
+from ecsroll.policy_file import PolicyFile, find
+
+if TYPE_CHECKING:
+    from ecsroll.aws import Aws, Clients
+    from ecsroll.model import Policy
+    from ecsroll.render import QuietScreen
+    from ecsroll.result import Result
+    from ecsroll.signals import Signals
+
+__all__ = [
+    "Clusters",
+    "Config",
+    "Given",
+    "Json",
+    "OneCluster",
+    "Outside",
+    "Profile",
+    "Quiet",
+    "Region",
+    "Shared",
+    "Verbose",
+    "Yes",
+    "command",
+    "confirmation",
+    "named",
+]
+
+
+@dataclass
+class Outside:
+    """Everything that the commands reach of the world; tests give another one."""
+
+    clients: "Clients | None" = None
+    clock: Clock = field(default_factory=SystemClock)
+    workers: int = 8
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    ask: Callable[[str], bool] | None = None
+    """How a question is asked; None: on the terminal, if there is one."""
+
+
+@dataclass
+class Shared:
+    """The options that every command takes."""
+
+    outside: Outside
+    region: str | None = None
+    profile: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    config: str | None = None
+    from_environment: frozenset[str] = frozenset()
+    """The command's parameters that nobody typed: a variable says them."""
+
+    @cached_property
+    def file(self) -> PolicyFile:
+        """The policy file; an empty one where there is none. Raises UsageError with every problem of it."""
+        return find(self.config, Path.cwd())
+
+    def at(self, cluster: str) -> "Shared":
+        """The same, where the file says that the cluster is."""
+        region, profile = self.file.place(cluster)
+        return dataclasses.replace(self, region=self.region or region, profile=self.profile or profile)
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches: a terminal that can be drawn on, and nothing else asked for."""
+        drawn = self.outside.err.isatty() and os.environ.get("TERM") != "dumb"
+        return drawn and not (self.json or self.quiet or self.verbose)
+
+    def aws(self, *, call_timeout: float = 20.0) -> "Aws":
+        """The way to AWS, with credentials and region checked."""
+        from ecsroll.aws import Aws, session
+
+        clients = self.outside.clients or session(self.region, self.profile, call_timeout=call_timeout)
+        return Aws(clients, self.outside.clock, workers=self.outside.workers)
+
+    def signals(self, policy: "Policy") -> "Signals | None":
+        """How Ctrl-C and SIGTERM stop a roll; a test that is not the main thread goes without."""
+        from ecsroll.signals import Signals
+
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return Signals(policy.stop_grace.total_seconds(), lambda line: print(line, file=self.outside.err, flush=True))
+
+    def screen(self, title: str, cluster: str, *, one_of_many: bool = False) -> "QuietScreen":
+        """Where the story of a cluster is told; where several are told at once, every line says whose it is."""
+        from ecsroll.render import JsonScreen, LiveScreen, PlainScreen, QuietScreen, console_for
+
+        if self.json:
+            return JsonScreen(self.outside.out, cluster)
+        if self.quiet:
+            return QuietScreen()
+        console = console_for(self.outside.err)
+        if self.live and not one_of_many:
+            return LiveScreen(console, title)
+        return PlainScreen(console, self.verbose, f"{cluster}  " if one_of_many else "")
+
+    def finish(self, result: "Result") -> None:
+        """Show the result, and leave with its exit code."""
+        from ecsroll.render import show_result
+
+        show_result(result, out=self.outside.out, as_json=self.json)
+        raise typer.Exit(result.exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was said of the policy on the command line and in the environment."""
+
+    layers: tuple[Layer, ...]
+
+    def policy(self, below: Sequence[Layer] = ()) -> "Policy":
+        """The policy that it means, over the layers ``below``. Raises UsageError with every problem of it."""
+        return dataclasses.replace(settle(*self.layers, *below), by=_whoami())
+
+
+def _whoami() -> str:
+    """Who rolls, for whoever is told that the cluster is held."""
+    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+
+
+# Options -----------------------------------------------------------------------------------------------------------
+
+_AWS = "AWS and output"
+OneCluster = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+Clusters = Annotated[
+    list[str] | None,
+    typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", envvar="ECSROLL_YES", help="Do not ask.")]
+
+
+Region = Annotated[
+    str | None, typer.Option("--region", envvar="ECSROLL_REGION", help="AWS region.", rich_help_panel=_AWS)
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", envvar="ECSROLL_PROFILE", help="AWS profile.", rich_help_panel=_AWS)
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        envvar="ECSROLL_JSON",
+        help="One JSON object a line on stdout; the last is the result.",
+        rich_help_panel=_AWS,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", envvar="ECSROLL_QUIET", help="Only the result.", rich_help_panel=_AWS)]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", envvar="ECSROLL_VERBOSE", help="Plain lines, every change of every wait.", rich_help_panel=_AWS
+    ),
+]
+Config = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        envvar="ECSROLL_CONFIG",
+        help="The policy file; without it, ecsroll.toml in this folder if there is one.",
+        rich_help_panel=_AWS,
+    ),
+]
+_SHARED: Mapping[str, tuple[Any, Any]] = {
+    "region": (Region, None),
+    "profile": (Profile, None),
+    "as_json": (Json, False),
+    "quiet": (Quiet, False),
+    "verbose": (Verbose, False),
+    "config": (Config, None),
+}
+"""Taken before and after a command's name: parameter -> (annotation, default)."""
+
+
+def _option(setting: Setting) -> Any:
+    """A setting as typer wants it."""
+    kind: Any = {"one": str | None, "many": list[str] | None, "flag": bool | None}[setting.kind]
+    names = f"{setting.option}/--no-{setting.name}" if setting.kind == "flag" else setting.option
+    return Annotated[
+        kind,
+        typer.Option(
+            names,
+            envvar=setting.variable,
+            help=setting.help,
+            rich_help_panel=setting.panel,
+            show_default=bool(setting.default),
+        ),
+    ]
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, settings: Sequence[str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command of ``app``.
+
+    ``settings``: the names of the policy options that it takes; None for all of them. Only a function with a parameter
+    ``given`` takes any.
+    """
+
+    def made(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        chosen = [entry for entry in SETTINGS if settings is None or entry.name in settings]
+        chosen = chosen if "given" in signature.parameters else []
+        own = [entry for entry in signature.parameters.values() if entry.name not in {"shared", "given"}]
+
+        @wraps(function)
+        def called(ctx: typer.Context, **said: Any) -> None:
+            words = {entry.name: said.pop(_parameter(entry)) for entry in chosen}
+            after = {key: said.pop(key) for key in _SHARED}
+            given = {"given": Given(_layers(ctx, chosen, words))} if chosen else {}
+            function(shared=shared_of(ctx, after), **given, **said)
+
+        parameters = [inspect.Parameter("ctx", _BY_NAME, annotation=typer.Context), *map(_by_name, own)]
+        parameters += [
+            inspect.Parameter(_parameter(entry), _BY_NAME, annotation=_option(entry), default=entry.default or None)
+            for entry in chosen
+        ]
+        parameters += [
+            inspect.Parameter(key, _BY_NAME, annotation=kind, default=default)
+            for key, (kind, default) in _SHARED.items()
+        ]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {entry.name: entry.annotation for entry in parameters}
+        return app.command(name)(called)
+
+    return made
+
+
+_BY_NAME = inspect.Parameter.KEYWORD_ONLY
+
+
+def _by_name(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(kind=_BY_NAME)
+
+
+def _parameter(setting: Setting) -> str:
+    return f"setting_{setting.becomes}"
+
+
+def _layers(ctx: typer.Context, chosen: Sequence[Setting], words: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """What was typed, and what the environment says; each variable is a place of its own."""
+    typed: dict[str, Any] = {}
+    layers = []
+    for setting in chosen:
+        source = _source(ctx, _parameter(setting))
+        if source == "ENVIRONMENT":
+            layers.append(Layer(setting.variable, {setting.name: words[setting.name]}))
+        elif source == "COMMANDLINE":
+            typed[setting.name] = words[setting.name]
+    return (Layer("given", typed), *layers)
+
+
+def _source(ctx: typer.Context, parameter: str) -> str:
+    source = ctx.get_parameter_source(parameter)
+    return source.name if source is not None else ""
+
+
+def shared_of(ctx: typer.Context, said: Mapping[str, Any]) -> Shared:
+    """The options as given before or after the command's name; both places mean the same."""
+    before: Shared = ctx.obj
+    return Shared(
+        before.outside,
+        said["region"] or before.region,
+        said["profile"] or before.profile,
+        said["as_json"] or before.json,
+        said["quiet"] or before.quiet,
+        said["verbose"] or before.verbose,
+        said["config"] or before.config,
+        frozenset(name for name in ctx.params if _source(ctx, name) == "ENVIRONMENT"),
+    )
+
+
+def confirmation(shared: Shared, *, yes: bool) -> Callable[[str], bool]:
+    """How the roll is agreed to. Raises UsageError at once where nobody can be asked."""
+    if yes:
+        return lambda _: True
+    ask = shared.outside.ask
+    if ask is None and not (sys.stdin.isatty() and shared.outside.err.isatty()):
+        raise UsageError("there is no terminal to ask on", hint="give --yes to roll without being asked")
+    return ask or _asked
+
+
+def _asked(question: str) -> bool:
+    return typer.confirm(question, err=True)
+
+
+def named(*clusters: str) -> None:
+    """Raises UsageError where a cluster's name is empty."""
+    if not all(name.strip() for name in clusters):
+        raise UsageError("--cluster is empty", hint="give the cluster's name; a variable in a script may be unset")
