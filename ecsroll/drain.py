@@ -127,10 +127,9 @@ def _must_be_over(task: Task, host: Host, seen: Snapshot, lost_since: datetime) 
 
 def limit(held: tuple[Hold, ...], policy: Policy) -> timedelta:
     """How long the drain may take: what the most patient of the services that hold it was given."""
-    return max(
-        (policy.drain_timeouts.get(hold.task.service or "", policy.drain_timeout) for hold in held),
-        default=policy.drain_timeout,
-    )
+    others = {one.service: one.span for one in policy.drain_timeouts}
+    spans = [others.get(hold.task.service or "", policy.drain_timeout) for hold in held]
+    return max(spans, default=policy.drain_timeout)
 
 
 def overdue(host: Host, held: tuple[Hold, ...], at: datetime, policy: Policy) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "Note",
     "OpenRoll",
     "Owed",
+    "Patience",
     "Point",
     "PointBack",
     "Policy",
@@ -321,6 +322,14 @@ class Amount:
         return f"{self.value}%" if self.percent else str(self.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a drain may take while a task of this service holds the host."""
+
+    service: str
+    span: timedelta
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How to roll: settled once, before the work, from options, environment and defaults."""
@@ -336,8 +345,8 @@ class Policy:
     good_readings: int = 3
     boot_timeout: timedelta = timedelta(minutes=15)
     drain_timeout: timedelta = timedelta(minutes=30)
-    drain_timeouts: Mapping[str, timedelta] = field(default_factory=dict)
-    """By service, where it is not ``drain_timeout``."""
+    drain_timeouts: tuple[Patience, ...] = ()
+    """Where tasks of these services hold a host."""
     on_drain_timeout: Literal["halt", "skip", "terminate"] = "halt"
     standalone_tasks: Literal["wait", "stop", "skip", "fail"] = "wait"
     alarms: tuple[str, ...] = ()

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ecsroll.aws import Aws, chunks
-from ecsroll.crashes import crash_of
 from ecsroll.model import Alarm, Crash
+from ecsroll.stops import service_of, stopped_task, verdict_on
 
 __all__ = ["Signs"]
 
@@ -79,6 +79,18 @@ class Signs:
 def _by_service(tasks: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Crash | None]]:
     found: dict[str, dict[str, Crash | None]] = {}
     for said in tasks:
-        name = str(said.get("group", "")).removeprefix("service:")
-        found.setdefault(name, {})[said["taskArn"]] = crash_of(said)
+        if (service := service_of(said)) is not None:
+            found.setdefault(service, {})[said["taskArn"]] = _crash(said, service)
     return found
+
+
+def _crash(said: Mapping[str, Any], service: str) -> Crash | None:
+    """How it ended, if nobody had wanted it to; the end of its host is not its fault."""
+    try:
+        task = stopped_task(said)
+    except ValueError:
+        return None  # a record without a time or a definition: nothing can be said of it
+    verdict = verdict_on(task) if task is not None else None
+    if task is None or verdict is None or not verdict.kind.failed:
+        return None
+    return Crash(task=task.arn, service=service, host=task.host or "", what=verdict.why[:120])

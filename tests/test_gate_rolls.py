@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -66,9 +67,7 @@ def alarm_goes(*states: str) -> Callable[[Stage, Watch], None]:
     def act(stage: Stage, watch: Watch) -> None:
         del watch
         for number, state in enumerate(states):
-            stage.sim.world.after(
-                60.0 * number, lambda state=state: stage.sim.alarms.set_state("errors", state, "it went")
-            )
+            stage.sim.world.after(60.0 * number, partial(stage.sim.alarms.set_state, "errors", state, "it went"))
 
     return act
 
@@ -88,7 +87,7 @@ def crash_later(stage: Stage, watch: Watch) -> None:
     watch.mishap()
     tasks = list(stage.sim.clusters.find(stage.cluster).services["worker"].healthy)
     for number, task in enumerate(tasks[:2]):
-        stage.sim.world.after(20.0 * number, lambda task=task: stage.sim.tasks.exits(task, 1))
+        stage.sim.world.after(20.0 * number, partial(stage.sim.tasks.exits, task, 1))
 
 
 ALARMED = replace(CAREFUL, alarms=("errors",), bake=timedelta())
@@ -97,7 +96,7 @@ PACKED = (("binpack", "memory"),)
 SHUT = {
     "tasks crash-loop on the new image": Row(
         before=bad("images_that_crash_tasks"),
-        says="ended by themselves (exited with 1) on new hosts; none did",
+        says="ended by themselves (exit code 1) on new hosts; none did",
         drained=1,
     ),
     "targets on the new image never become healthy": Row(
