@@ -35,7 +35,7 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Screen", "abort", "check_ami", "replace_hosts", "status"]
+__all__ = ["Run", "Screen", "Stopping", "abort", "check_ami", "nothing_to_do", "replace_hosts", "status"]
 
 
 class Screen(Protocol):
@@ -94,15 +94,16 @@ def replace_hosts(
 
     ``confirm`` is asked once, after the intention was shown and before anything is changed. Raises EcsrollError.
     """
-    observer = Observer(aws, cluster, policy.groups)
+    observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
     _check_instances(seen, policy)
     _check_same(seen, policy)
     policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
-    if decision.verdict is not None and decision.verdict.result == "nothing":
-        _bury_lease(aws, cluster, policy, screen)
+    if decision.verdict is not None and decision.verdict.result in {"nothing", "refused"}:
+        if decision.verdict.result == "nothing":
+            _bury_lease(aws, cluster, policy, screen)
         return _result("replace", cluster, decision, findings, Tally(), aws)
     outdated = outdated_by_group(seen, policy)
     screen.intend(seen, policy, outdated, findings)
@@ -110,7 +111,7 @@ def replace_hosts(
         return _refused(cluster, findings)
     if not confirm(f"Replace {sum(outdated.values())} of {len(seen.hosts)} host(s) of {cluster}?"):
         raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
-    run = _Run(
+    run = Run(
         command="replace",
         aws=aws,
         cluster=cluster,
@@ -118,7 +119,22 @@ def replace_hosts(
         screen=screen,
         stopping=stopping or nullcontext(lambda: None),
     )
-    return run.go(observer, findings)
+    result = run.go(observer, findings)
+    if not (result.judged and policy.rollback_on_failure):
+        return result
+    from ecsroll.rollback import after_failure, rollback  # noqa: PLC0415 - it is made of these commands
+
+    try:
+        back = rollback(aws, cluster, policy, screen, lambda _: True, stopping)
+    except EcsrollError as error:
+        back = of_error(error, command="rollback", cluster=cluster)
+    return after_failure(result, back)
+
+
+def nothing_to_do(seen: Snapshot, policy: Policy) -> bool:
+    """Whether no host would be replaced, and no roll is under way."""
+    verdict = decide(seen, Memory(), policy)[0].verdict
+    return verdict is not None and verdict.result == "nothing"
 
 
 def abort(
@@ -138,7 +154,7 @@ def abort(
     roll = seen.roll
     if not confirm(f"End roll {roll.epoch} of {cluster} and give back what it borrowed?"):
         raise Refused("nothing was changed: ending the roll was declined", hint="run it again and say yes, or --yes")
-    run = _Run(
+    run = Run(
         command="abort",
         aws=aws,
         cluster=cluster,
@@ -157,6 +173,9 @@ def _check_same(seen: Snapshot, policy: Policy) -> None:
     if seen.roll.aborting:
         hint = f"ecsroll abort --cluster {seen.cluster} finishes that; then replace again"
         raise Refused(f"roll {seen.roll.epoch} is being ended", hint=hint)
+    if seen.roll.back:
+        hint = f"ecsroll rollback --cluster {seen.cluster} goes on with it; ecsroll abort ends it"
+        raise Refused(f"roll {seen.roll.epoch} is a rollback that is not finished", hint=hint)
     was, now = seen.roll.policy, noted(policy)
     if was != now:
         words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
@@ -178,7 +197,7 @@ def _check_instances(seen: Snapshot, policy: Policy) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
+class Run:
     """One command that changes something, from the lease to the result."""
 
     command: str
@@ -279,7 +298,13 @@ def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
     )
 
 
-_EXITS = {"done": EXIT_OK, "nothing": EXIT_OK, "halted": Halted.exit_code, "interrupted": EXIT_INTERRUPTED}
+_EXITS = {
+    "done": EXIT_OK,
+    "nothing": EXIT_OK,
+    "refused": Refused.exit_code,
+    "halted": Halted.exit_code,
+    "interrupted": EXIT_INTERRUPTED,
+}
 
 
 def _result(
@@ -298,7 +323,8 @@ def _result(
         remaining=verdict.remaining,
         owed=verdict.owed,
         findings=tuple(dict.fromkeys(findings)),
-        more={"figures": _figures(tally, aws)},
+        more={"figures": _figures(tally, aws), **({"explained": list(verdict.lines)} if verdict.lines else {})},
+        judged=verdict.judged,
     )
 
 
@@ -338,7 +364,9 @@ def status(aws: Aws, cluster: str, policy: Policy) -> Result:
     decision, _ = decide(seen, Memory(), policy)
     pages = seen.ledgers.values()
     outdated = _outdated(seen, policy)
-    verb = "abort" if seen.roll and seen.roll.aborting else "replace"
+    verb = (
+        "replace" if not seen.roll else "abort" if seen.roll.aborting else "rollback" if seen.roll.back else "replace"
+    )
     goes_on = f"ecsroll {verb} --cluster {cluster} (goes on with it)"
     return Result(
         command="status",

@@ -96,7 +96,13 @@ def _begin(seen: Snapshot, policy: Policy) -> Decision:
 
 def _wait_outside(seen: Snapshot, policy: Policy, shut: str) -> Decision:
     if policy.outside_window == "exit":
-        return Decision(verdict=Verdict(result="refused", reason=f"{shut}; nothing was changed"))
+        return Decision(
+            verdict=Verdict(
+                result="refused",
+                reason=f"{shut}; nothing was changed",
+                next="run it again then, or give --outside-window wait",
+            )
+        )
     until = opens(policy.windows, seen.at)
     return Decision(waits=(Wait(kind="window", subject=seen.cluster, reason=shut, since=seen.at, until=until),))
 

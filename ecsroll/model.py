@@ -289,6 +289,7 @@ class Snapshot:
     """Of the last hour, as long as AWS remembers stopped tasks: of services that moved; of all before a roll."""
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     """Those that the policy names, as far as they are there and could be read."""
+    alarms_read: bool = False
     ghosts: tuple[Host, ...] = ()
     """Container instances with a mark of ours whose EC2 instance is gone for good."""
 

@@ -451,7 +451,8 @@ class Observer:
             epoch=self.epoch,
             moved={name: self._had.get(name, 0) for name in sorted(self._moved) if name in self._services},
             crashes=self.signs.crashes,
-            alarms=self.signs.alarms() if self.alarms and self.tasks else {},
+            alarms=self.signs.alarms() if self.tasks else {},
+            alarms_read=self.signs.could_read,
             ghosts=tuple(self._ghosts(members)),
         )
 

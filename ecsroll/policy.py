@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Patience, Policy
-from ecsroll.window import Window, window
+from ecsroll.window import Window, windows
 
 __all__ = [
     "CARE",
@@ -134,6 +134,8 @@ class Setting:
     help: str
     panel: str
     read: Callable[[str], Any] = str
+    read_all: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
+    """Of one that may be given several times: all its words at once, where a value has blanks in it."""
     default: str = ""
     """As somebody would type it; empty where it is not given, or a list, or a yes or no."""
     kind: Literal["one", "many", "flag"] = "one"
@@ -327,7 +329,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="window",
         becomes="windows",
         kind="many",
-        read=window,
+        read_all=windows,
         panel=CARE,
         help="Drain hosts only then: 'Mon-Fri 22:00-04:00 Europe/Berlin'; may be given several times.",
     ),
@@ -416,7 +418,8 @@ def _read(setting: Setting, value: str | bool | Sequence[str]) -> Any:
     if isinstance(value, bool):
         raise _misfit(value, "a value")
     if setting.kind == "many":
-        return tuple(setting.read(str(word)) for word in ([value] if isinstance(value, str) else value))
+        words = [value] if isinstance(value, str) else [str(word) for word in value]
+        return setting.read_all(words) if setting.read_all else tuple(map(setting.read, words))
     if not isinstance(value, str):
         raise _misfit(value, "one value")
     return setting.read(value)

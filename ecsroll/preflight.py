@@ -6,6 +6,7 @@ More findings come with the issue "It knows before it starts"; these are the one
 from collections.abc import Iterator
 
 from ecsroll import asg
+from ecsroll.drain import services_on
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Policy, Snapshot
 
@@ -16,8 +17,9 @@ def preflight(seen: Snapshot, policy: Policy) -> tuple[Finding, ...]:
     """Everything that speaks against (or is worth saying about) rolling these groups with this policy."""
     found: list[Finding] = []
     for group in seen.groups.values():
-        for check in (_shared, _suspended, _no_room, _no_way, _public):
+        for check in (_shared, _suspended, _no_room, _no_way, _public, _no_replicas):
             found += check(group, seen, policy)
+    found += _no_alarm(seen, policy)
     return tuple(found)
 
 
@@ -86,4 +88,30 @@ def _public(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
                 subject=group.name,
                 measured=f"{launches.parameter} says {launches.image}, recommended is {image}",
                 fix="the roll goes to what the parameter says; point the template elsewhere to change that",
+            )
+
+
+def _no_replicas(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    """Without tasks that move there is nothing to judge a canary by (DESIGN 5)."""
+    hosts = seen.of(group)
+    if policy.canary and hosts and not any(services_on(host, seen) for host in hosts):
+        yield Finding(
+            code="EC160",
+            severity="info",
+            subject=group.name,
+            measured="no task of a replica service runs on its hosts, so no canary is tried",
+            fix="watch what matters there with --alarm",
+        )
+
+
+def _no_alarm(seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    """A name with a slip of the pen would be a gate that never shuts. Where none could be read, that is EC190."""
+    for name in policy.alarms:
+        if seen.alarms_read and name not in seen.alarms:
+            yield Finding(
+                code="EC161",
+                severity="blocking",
+                subject=name,
+                measured="there is no CloudWatch alarm of that name in this account and region",
+                fix="aws cloudwatch describe-alarms --query 'MetricAlarms[].AlarmName' shows them; then mend --alarm",
             )

@@ -425,6 +425,7 @@ def _summary(result: Result) -> list[RenderableType]:
     if "figures" in result.more and result.more["figures"]["changing_calls"]:
         parts += _figures(result)
     parts.append(_headline(result))
+    parts += [Text(f"       {line}", style="dim") for line in result.more.get("explained", ())]
     parts += [
         Text(f"note   {finding.code} {finding.subject}: {finding.measured}", style="yellow")
         for finding in result.findings

@@ -24,6 +24,8 @@ class Signs:
     names: tuple[str, ...]
     """Of the alarms."""
     optional: Callable[..., dict[str, Any]]
+    could_read: bool = False
+    """Whether the alarms were read at the last look."""
     _crashes: dict[str, dict[str, Crash | None]] = field(default_factory=dict)
     """By service: every stopped task that was looked at."""
     _listed: dict[str, datetime] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Signs:
     def alarms(self) -> dict[str, Alarm]:
         """Those of the named alarms that are there. Composite ones have to be asked for by their type."""
         found: dict[str, Alarm] = {}
+        self.could_read = bool(self.names)
         for some in chunks(self.names, 100):
             answer = self.optional(
                 "cloudwatch",
@@ -39,6 +42,7 @@ class Signs:
                 AlarmTypes=["MetricAlarm", "CompositeAlarm"],
                 MaxRecords=100,
             )
+            self.could_read = self.could_read and bool(answer)
             for said in (*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ())):
                 since = said.get("StateTransitionedTimestamp") or said.get("StateUpdatedTimestamp")
                 found[said["AlarmName"]] = Alarm(name=said["AlarmName"], state=said["StateValue"], since=since)

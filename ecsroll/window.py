@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["Window", "closes", "opens", "window"]
+__all__ = ["Window", "closes", "opens", "windows"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AHEAD = 9
@@ -58,28 +58,41 @@ def opens(windows: Sequence[Window], at: datetime) -> datetime | None:
 
 
 _SHAPE = re.compile(
-    r"(?:(?P<days>[A-Za-z]{3}(?:[-,][A-Za-z]{3})*|daily)\s+)?"
-    r"(?P<begins>\d{1,2}:\d{2})\s*-\s*(?P<ends>\d{1,2}:\d{2})(?:\s+(?P<zone>\S+))?",
+    r"(?:(?P<days>[a-z]{3}(?:[-,][a-z]{3})*|daily)\s+)?"
+    r"(?P<begins>\d{1,2}:\d{2})\s*-\s*(?P<ends>\d{1,2}:\d{2})"
+    # A word that is followed by a time is the days of the next window.
+    r"(?:\s+(?P<zone>(?!\d|\S+\s+\d)[^\s;]+))?[\s;]*",
     re.IGNORECASE,
 )
 
 
-def window(text: str) -> Window:
+def windows(words: Sequence[str]) -> tuple[Window, ...]:
     """``Mon-Fri 22:00-04:00 Europe/Berlin``, ``Sat,Sun 08:00-20:00``, ``22:00-04:00``; without a zone it is UTC.
 
-    Raises ValueError with a sentence.
+    Several may stand one after another: an environment variable comes split at its blanks. Raises ValueError with a
+    sentence.
     """
-    found = _SHAPE.fullmatch(text.strip())
-    if not found:
-        raise ValueError(
-            f"{text!r} is no window: write days, times and a zone, as in 'Mon-Fri 22:00-04:00 Europe/Berlin'"
-        )
-    zone = found["zone"] or "UTC"
+    text = " ".join(words).strip()
+    found: list[Window] = []
+    at = 0
+    while at < len(text):
+        match = _SHAPE.match(text, at)
+        if match is None:
+            example = "as in 'Mon-Fri 22:00-04:00 Europe/Berlin'"
+            raise ValueError(f"{text[at:]!r} is no window: write days, times and a zone, {example}")
+        found.append(_window(match))
+        at = match.end()
+    return tuple(found)
+
+
+def _window(match: re.Match[str]) -> Window:
+    zone = match["zone"] or "UTC"
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"{zone!r} is no time zone that this machine knows, such as Europe/Berlin") from error
-    return Window(_days(found["days"]), _time(found["begins"]), _time(found["ends"]), zone, text.strip())
+    said = match.group().strip(" ;")
+    return Window(_days(match["days"]), _time(match["begins"]), _time(match["ends"]), zone, said)
 
 
 def _days(said: str | None) -> frozenset[int]:
