@@ -82,6 +82,8 @@ class Watch:
     policy: Policy
     rolled: tuple[str, ...] = ()
     breaches: list[str] = field(default_factory=list)
+    may_kill: bool = False
+    """Whether the policy lets tasks end with their host."""
     others: Counter[str] = field(default_factory=Counter)
     """What others have changed of each group's DesiredCapacity, net."""
     dying: set[str] = field(default_factory=set)
@@ -190,7 +192,7 @@ class Watch:
         host = task.host.instance.id if task.host else ""
         if host in self.dying and task.service is not None:
             self.forgiven.add(task.service.name)
-        if task.stop_code == "TerminationNotice" and not task.daemon and host not in self.dying:
+        if task.stop_code == "TerminationNotice" and not (task.daemon or self.may_kill or host in self.dying):
             self.breach(f"a task of {task.group} was killed by the end of {host}")
 
     def _resized(self, group: str, desired: int, cause: str) -> None:
@@ -243,7 +245,7 @@ class Watch:
         if host.status != "DRAINING" or host.id in self.foreign:
             self.breach(f"{instance} was terminated, though it is {host.status}")
         for task in host.live:
-            if not task.daemon and not self._must_be_over(task, host):
+            if not task.daemon and not self.may_kill and not self._must_be_over(task, host):
                 self.breach(f"{instance} was terminated under a task of {task.group} ({task.last_status})")
 
     def _must_be_over(self, task: Task, host: ContainerInstance) -> bool:
