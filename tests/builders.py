@@ -54,7 +54,7 @@ Facts = dict[str, Any]
 OLD, NEW = "ami-old", "ami-new"
 WEB = "web"
 IMAGES = {"web/lt-1": NEW, "api/lt-1": NEW}
-ROLL = Policy(images=IMAGES)
+ROLL = Policy(images=IMAGES, bake=timedelta())
 NO_CANARY = replace(ROLL, canary=0)
 
 
