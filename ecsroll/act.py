@@ -8,7 +8,7 @@ DesiredCapacity is never sent twice without a reading in between.
 import base64
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from ecsroll.answers import DRAIN_ATTRIBUTE, Answer
@@ -47,6 +47,8 @@ class Actor:
 
     aws: Aws
     observer: Observer
+    versions: dict[str, str] = field(default_factory=dict)
+    """Template versions that this process has made, by description: a list of them may lag behind (facts 6.6)."""
 
     @property
     def cluster(self) -> str:
@@ -196,7 +198,7 @@ class Actor:
         )
         wanted = _description(ledger, entry)
         made = [said for said in versions if said.get("VersionDescription") == wanted]
-        return str(max(said["VersionNumber"] for said in made)) if made else None
+        return str(max(said["VersionNumber"] for said in made)) if made else self.versions.get(wanted)
 
     def _make_version(self, ledger: Ledger, entry: Pointed) -> str:
         """A version from the group's own, with nothing but the image changed.
@@ -212,7 +214,9 @@ class Actor:
             LaunchTemplateData={"ImageId": entry.image},
             ClientToken=f"ecsroll-{ledger.epoch}-{self.aws.chance.getrandbits(64):016x}",
         )
-        return str(answer["LaunchTemplateVersion"]["VersionNumber"])
+        version = str(answer["LaunchTemplateVersion"]["VersionNumber"])
+        self.versions[_description(ledger, entry)] = version
+        return version
 
     def _delete_version(self, ledger: Ledger, entry: Pointed) -> None:
         """``$Latest`` goes back by deleting our version, while it is the newest; else somebody else's counts now."""
@@ -220,6 +224,7 @@ class Actor:
         answer = self.aws.call("ec2", "describe_launch_templates", LaunchTemplateIds=[entry.name])
         if made is not None and str(answer["LaunchTemplates"][0]["LatestVersionNumber"]) == made:
             self.aws.call("ec2", "delete_launch_template_versions", LaunchTemplateId=entry.name, Versions=[made])
+            self.versions.pop(_description(ledger, entry), None)
 
     def _refer(self, ledger: Ledger, entry: Pointed, version: str) -> None:
         """Keep the way in which the group refers to its template: a number, ``$Default`` or ``$Latest``."""

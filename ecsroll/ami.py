@@ -25,6 +25,7 @@ from ecsroll.families import (
     parse_json,
     parse_name,
 )
+from ecsroll.image_rules import ImageRules
 
 __all__ = [
     "FAMILIES",
@@ -58,6 +59,10 @@ _AMI_ID = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 # EC2 gives Amazon's own images the owner alias "amazon" in every partition. The number is that of the Linux ECS images
 # in the commercial regions (aws-facts 1.4); Bottlerocket has another one in each region, so numbers alone do not do.
 _AWS = frozenset({"amazon", "591542846629"})
+
+NO_RULES = ImageRules()
+_AT_ONCE = 20
+"""Images of older releases looked up together: the first one that may be launched is seldom far back."""
 
 _PIN_HINT = "name an image with --ami ami-…, or roll to what the group's template says with --ami keep"
 _GROUP_HINT = f"{_PIN_HINT}; --asg rolls only the groups that it names"
@@ -189,6 +194,9 @@ class Known:
     """By family key; a family that this region does not publish is absent."""
     history: Mapping[str, Sequence[Release]] = field(default_factory=dict)
     """By family key, newest first; empty when it was not asked for."""
+    held_back: Mapping[str, str] = field(default_factory=dict)
+    """By family key: why the recommended one is not the newest here."""
+    denied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +223,9 @@ class Row:
     images: tuple[InUse, ...]
     """Oldest first."""
     newest: Release | None
+    """The newest that may be launched."""
+    held_back: str | None = None
+    """Why that is not the recommended one."""
 
     @property
     def outdated(self) -> bool:
@@ -257,13 +268,18 @@ def _family_row(group: GroupImages, releases: Iterable[Release], known: Known) -
     family = oldest_first[0].family
     newest = known.newest.get(family.key)
     history = known.history.get(family.key, ())
-    changes = [None if newest is None else _to_newest(release, newest, history) for release in oldest_first]
+    changes = [None if newest is None else _to_newest(release, newest, history, known) for release in oldest_first]
     images = tuple(_in_use(group, release, change) for release, change in zip(oldest_first, changes, strict=True))
-    return Row(group.name, family, _unpublished(family) if newest is None else None, images, newest)
+    reason = _unpublished(family) if newest is None else None
+    return Row(group.name, family, reason, images, newest, known.held_back.get(family.key))
 
 
-def _to_newest(release: Release, newest: Release, history: Sequence[Release]) -> Change | None:
-    return None if release.image_id == newest.image_id else compare(release, newest, history)
+def _to_newest(release: Release, newest: Release, history: Sequence[Release], known: Known) -> Change | None:
+    """Nothing, too, where a host is ahead of what the rules let be launched now: it is not taken back for that."""
+    held = release.family.key in known.held_back and release.image_id not in known.denied
+    if release.image_id == newest.image_id or (held and release.order > newest.order):
+        return None
+    return compare(release, newest, history)
 
 
 def _in_use(group: GroupImages, image: Release | Stranger, change: Change | None) -> InUse:
@@ -351,19 +367,52 @@ class Catalogue:
             self._histories[family.key] = tuple(sorted(once.values(), key=lambda release: release.order, reverse=True))
         return self._histories[family.key]
 
-    def previous(self, family: Family, image_id: str) -> Release:
-        """The release before that image; NotFound when AWS does not list it, or nothing before it."""
+    def previous(self, family: Family, image_id: str, rules: ImageRules = NO_RULES) -> Release:
+        """The newest release before that image that may be launched.
+
+        NotFound when AWS does not list the image, or nothing before it; Refused when the rules leave none.
+        """
         releases = self.history(family)
         ids = [release.image_id for release in releases]
         if image_id not in ids[:-1]:
             raise NotFound(f"AWS lists no {family.key} release before {image_id} in this region", hint=_PIN_HINT)
-        return releases[ids.index(image_id) + 1]
+        return self._first_allowed(family, releases[ids.index(image_id) + 1 :], rules)
 
-    def pinned(self, image_id: str, architecture: str | None) -> Release | Stranger:
+    def allowed(self, family: Family, rules: ImageRules) -> Release:
+        """The newest release that may be launched: the recommended one, or one before it.
+
+        NotFound when AWS publishes none of that family here, Refused when the rules leave none.
+        """
+        newest = self.recommended(family)
+        if self.against(newest.image_id, rules) is None:
+            return newest
+        older = (release for release in self.history(family) if release.order < newest.order)
+        return self._first_allowed(family, tuple(older), rules)
+
+    def against(self, image_id: str, rules: ImageRules) -> str | None:
+        """Why the rules do not let that image be launched, or None; nothing is read where there is no rule."""
+        if not rules.any:
+            return None
+        self._ask_images([image_id])
+        return rules.against(self._images[image_id])
+
+    def _first_allowed(self, family: Family, releases: Sequence[Release], rules: ImageRules) -> Release:
+        if not rules.any:
+            return releases[0]
+        for start in range(0, len(releases), _AT_ONCE):
+            some = releases[start : start + _AT_ONCE]
+            self._ask_images(release.image_id for release in some)
+            for release in some:
+                if rules.against(self._images[release.image_id]) is None:
+                    return release
+        hint = "a shorter --min-ami-age, fewer --deny-ami, or one image by name with --ami ami-…"
+        raise Refused(f"no {family.key} release of this region may be launched by these rules", hint=hint)
+
+    def pinned(self, image_id: str, architecture: str | None, rules: ImageRules = NO_RULES) -> Release | Stranger:
         """What an image that somebody named is, once it may be launched on hosts of that architecture (None: any).
 
-        Raises NotFound when it does not exist here for this account, Refused when it is of another architecture or
-        not available.
+        Raises NotFound when it does not exist here for this account, Refused when it is of another architecture, not
+        available, or against the rules.
         """
         self._ask_images([image_id])
         image = self._images[image_id]
@@ -375,15 +424,24 @@ class Catalogue:
         if architecture not in (None, image.architecture):
             hint = f"name an image for {architecture}; --asg rolls only the groups that it names"
             raise Refused(f"{image_id} is for {image.architecture}, the hosts are {architecture}", hint=hint)
+        _check_allowed(image_id, self.against(image_id, rules))
         return self.release_of(image_id)
 
-    def known(self, groups: Sequence[GroupImages], *, with_history: bool = False) -> Known:
-        """What :func:`check` needs of these groups, all of them read together."""
+    def known(
+        self, groups: Sequence[GroupImages], *, with_history: bool = False, rules: ImageRules = NO_RULES
+    ) -> Known:
+        """What :func:`check` needs of these groups, all of them read together. Raises Refused as ``allowed`` does."""
         images = self.releases_of(image_id for group in groups for image_id in group.image_ids)
         families = [image.family for image in images.values() if isinstance(image, Release)]
         newest = self.newest(families)
         history = {key: self.history(release.family) for key, release in newest.items() if with_history}
-        return Known(images, newest, history)
+        held_back = {
+            key: f"{release.image_id} ({release.version}) {reason}"
+            for key, release in newest.items()
+            if (reason := self.against(release.image_id, rules)) is not None
+        }
+        newest |= {key: self.allowed(newest[key].family, rules) for key in held_back}
+        return Known(images, newest, history, held_back, rules.denied)
 
     def _newest(self, family: Family) -> Release | None:
         read = [self._parameters[name] for name in family.parameters]
@@ -407,6 +465,11 @@ class Catalogue:
         new = [image_id for image_id in dict.fromkeys(ids) if image_id not in self._images]
         answer = self._source.images(new) if new else {}
         self._images.update({image_id: answer.get(image_id) for image_id in new})
+
+
+def _check_allowed(image_id: str, reason: str | None) -> None:
+    if reason is not None:
+        raise Refused(f"{image_id} {reason}", hint="leave out the rule for this roll, or name another image")
 
 
 def _nodes(image: Image) -> tuple[str, ...]:
@@ -445,30 +508,48 @@ def _identify(image_id: str, image: Image | None, nodes: Iterable[Parameter | No
 # Which one should run
 
 
-def choose(target: str, groups: Sequence[GroupImages], catalogue: Catalogue) -> dict[str, str]:
+def choose(
+    target: str, groups: Sequence[GroupImages], catalogue: Catalogue, rules: ImageRules = NO_RULES
+) -> dict[str, str]:
     """The image that ``--ami`` wants for each group: ``recommended``, ``keep``, ``previous`` or an id.
 
     A group's family is that of what it would launch next, else of what it runs. ``keep`` is what it would launch.
     ``previous`` is the release before the recommended one, whatever runs, so that a rerun does not go back further.
-    Raises UsageError for another word; Refused when a group's image is no release, when it mixes families or
-    architectures, or when an image does not fit it; NotFound when there is no such image.
+    The rules take newer releases out of the choice; they never take a group back from what it would launch, unless
+    that is denied. Raises UsageError for another word; Refused when a group's image is no release, when it mixes
+    families or architectures, or when an image does not fit it or the rules; NotFound when there is no such image.
     """
     if target not in _TARGETS and not _AMI_ID.fullmatch(target):
         raise UsageError(f"--ami {target} is no image", hint=f"say {', '.join(_TARGETS)} or an id such as ami-0abc…")
     if target == "keep":
-        return {group.name: _kept(group) for group in groups}
+        kept = {group.name: _kept(group) for group in groups}
+        for image_id in kept.values():
+            _check_allowed(image_id, catalogue.against(image_id, rules))
+        return kept
     images = catalogue.releases_of(image_id for group in groups for image_id in group.image_ids)
     architectures = {group.name: _architecture(group, images) for group in groups}
     if target not in _TARGETS:
-        return {name: catalogue.pinned(target, architecture).image_id for name, architecture in architectures.items()}
+        pinned = {name: catalogue.pinned(target, fits, rules) for name, fits in architectures.items()}
+        return {name: image.image_id for name, image in pinned.items()}
     families = {group.name: _family(group, images) for group in groups}
     catalogue.newest(families.values())  # all of them in one call; what follows is remembered
-    return {name: _of_family(target, family, catalogue).image_id for name, family in families.items()}
+    return {
+        group.name: _of_family(
+            target, families[group.name], images.get(group.launches or ""), catalogue, rules
+        ).image_id
+        for group in groups
+    }
 
 
-def _of_family(target: str, family: Family, catalogue: Catalogue) -> Release:
+def _of_family(
+    target: str, family: Family, now: Release | Stranger | None, catalogue: Catalogue, rules: ImageRules
+) -> Release:
     newest = catalogue.recommended(family)
-    return newest if target == "recommended" else catalogue.previous(family, newest.image_id)
+    if target == "previous":
+        return catalogue.previous(family, newest.image_id, rules)
+    best = catalogue.allowed(family, rules)
+    ahead = isinstance(now, Release) and best.order < now.order and best != newest
+    return now if ahead and isinstance(now, Release) and now.image_id not in rules.denied else best
 
 
 def _kept(group: GroupImages) -> str:

@@ -280,9 +280,9 @@ def outdated(host: Host, group: Group, pointed: Sequence[Pointed]) -> bool:
     return None not in {host.version, entry.version} and host.version != entry.version
 
 
-def owed(ledger: Ledger) -> tuple[Owed, ...]:
+def owed(ledger: Ledger, verb: str = "replace") -> tuple[Owed, ...]:
     """Everything on the page that has not been given back, each with what gives it back."""
-    again = "run the same replace again"
+    again = f"run the same {verb} again"
     entries: list[Owed] = []
     room = ledger.room
     if room is not None:

@@ -200,13 +200,16 @@ class Aws:
     clients: Clients
     clock: Clock
     patience: float = 120.0
+    longest_wait: float = 20.0
+    """Seconds between two tries of one call at most."""
     workers: int = 8
     chance: random.Random = field(default_factory=random.Random)
     made: dict[str, Any] = field(default_factory=dict)
     made_calls: int = 0
     changes: int = 0
     guard: Callable[[], None] | None = None
-    """Called before every attempt of a call that changes something; raises if this process may not (any more)."""
+    """Called before every attempt of a call: a long reading must not let the lease run out. Raises if this process may
+    not act (any more)."""
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.clock)
@@ -252,7 +255,7 @@ class Aws:
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         changes = not operation.startswith(("describe", "list", "get"))
         self.pace.take(service, operation)
-        if changes and self.guard is not None:
+        if self.guard is not None:
             self.guard()
         with self.lock:
             if service not in self.made:
@@ -270,7 +273,7 @@ class Aws:
 
     def _backoff(self, state: RetryCallState) -> float:
         """Full jitter under a doubling ceiling: 0.5 s, 1 s, 2 s, … 20 s."""
-        return self.chance.uniform(0.05, min(20.0, 0.5 * 2 ** (state.attempt_number - 1)))
+        return self.chance.uniform(0.05, min(self.longest_wait, 0.5 * 2 ** (state.attempt_number - 1)))
 
     def pages(self, service: str, operation: str, member: str, **params: Any) -> list[Any]:
         """Every item of a paged list. A page may be short, even empty, although more follow (facts 6.5)."""

@@ -176,9 +176,10 @@ _HOW = tuple(
 """How to roll, without what is to be rolled and when: a rollback knows that by itself."""
 
 
-@command(app, "check-ami")
+@command(app, "check-ami", settings=("min-ami-age", "deny-ami"))
 def check_ami(
     shared: Shared,
+    given: Given,
     cluster: Clusters = None,
     all_clusters: Annotated[
         bool,
@@ -197,7 +198,9 @@ def check_ami(
         what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
         raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
     named(*cluster or ())
-    shared.finish(checked(shared.aws(), cluster or (), exit_code=exit_code))
+    only = cluster[0] if cluster and len(cluster) == 1 else ""  # of several, the policy of all is what they share
+    policy = given.policy(shared.file.layers(only))
+    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy))
 
 
 @command(app, settings=("drain-timeout", "poll-interval", "lease-ttl", "stop-grace"))

@@ -5,7 +5,9 @@ on it advances the simulated AWS, so a roll of an hour is tested in milliseconds
 """
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 __all__ = ["Clock", "SystemClock"]
@@ -32,16 +34,36 @@ class Clock(Protocol):
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
+def _steady() -> float:
+    return time.clock_gettime(_STEADY)
+
+
+@dataclass
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock: the time of day is read once, and goes on steadily from there.
+
+    A time of day that is set anew in the middle of a roll would else end every wait at once, or none for hours.
+    """
+
+    wall: Callable[[], datetime] = _wall
+    steady: Callable[[], float] = _steady
+    _began: datetime = field(init=False)
+    _since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began, self._since = self.wall(), self.steady()
 
     def now(self) -> datetime:
         """The time of day in UTC."""
-        return datetime.now(UTC)
+        return self._began + timedelta(seconds=self.elapsed() - self._since)
 
     def elapsed(self) -> float:
         """Seconds since boot, time in suspend included."""
-        return time.clock_gettime(_STEADY)
+        return self.steady()
 
     def sleep(self, seconds: float) -> None:
         """Sleep for real."""

@@ -25,8 +25,10 @@ from ecsroll.errors import (
     Refused,
 )
 from ecsroll.events import Event
-from ecsroll.images import AwsImages, choose_images, group_images
+from ecsroll.image_rules import ImageRules
+from ecsroll.images import AwsImages, choose_images, group_images, rules_of
 from ecsroll.lease import Lease, Standing, standing
+from ecsroll.ledger import Roll
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
 from ecsroll.policy import noted
@@ -35,7 +37,7 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Run", "Screen", "Stopping", "abort", "check_ami", "nothing_to_do", "replace_hosts", "status"]
+__all__ = ["Run", "Screen", "Stopping", "abort", "check_ami", "check_same", "nothing_to_do", "replace_hosts", "status"]
 
 
 class Screen(Protocol):
@@ -96,9 +98,10 @@ def replace_hosts(
     """
     observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
+    _check_there(observer)
     _check_instances(seen, policy)
-    _check_same(seen, policy)
-    policy = replace(policy, images=choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images)
+    check_same(cluster, seen.roll, policy)
+    policy = replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, aws))
     findings = (*preflight(seen, policy), *observer.findings.values())
     decision, _ = decide(seen, Memory(), policy)
     if decision.verdict is not None and decision.verdict.result in {"nothing", "refused"}:
@@ -118,6 +121,7 @@ def replace_hosts(
         policy=policy,
         screen=screen,
         stopping=stopping or nullcontext(lambda: None),
+        begin=lambda there: check_same(cluster, there.records.read().roll, policy),
     )
     result = run.go(observer, findings)
     if not (result.judged and policy.rollback_on_failure):
@@ -137,6 +141,10 @@ def nothing_to_do(seen: Snapshot, policy: Policy) -> bool:
     return verdict is not None and verdict.result == "nothing"
 
 
+def _images(seen: Snapshot, policy: Policy, aws: Aws) -> dict[str, str]:
+    return choose_images(policy.ami, seen, aws, rules_of(policy, aws.clock.now()))
+
+
 def abort(
     aws: Aws,
     cluster: str,
@@ -149,8 +157,7 @@ def abort(
     observer = Observer(aws, cluster)
     seen = observer.look()
     if seen.roll is None:
-        reason = "no roll is under way, nothing is owed"
-        return Result(command="abort", result="nothing", exit_code=EXIT_OK, cluster=cluster, reason=reason)
+        return _nothing_to_end(cluster)
     roll = seen.roll
     if not confirm(f"End roll {roll.epoch} of {cluster} and give back what it borrowed?"):
         raise Refused("nothing was changed: ending the roll was declined", hint="run it again and say yes, or --yes")
@@ -161,28 +168,52 @@ def abort(
         policy=replace(policy, groups=roll.groups, images=roll.images),
         screen=screen,
         stopping=stopping or nullcontext(lambda: None),
-        begin=lambda there: there.records.write_roll(replace(roll, aborting=True)),
+        begin=lambda there: _end(there, roll.epoch),
     )
     return run.go(observer)
 
 
-def _check_same(seen: Snapshot, policy: Policy) -> None:
+def _end(there: Observer, epoch: int) -> Result | None:
+    """Note that the roll is being ended: as it reads now, since it may have gone on while the lease was waited for."""
+    roll = there.records.read().roll
+    if roll is None:
+        return _nothing_to_end(there.cluster)
+    if roll.epoch != epoch:
+        hint = f"ecsroll status --cluster {there.cluster} shows it; ecsroll abort ends it"
+        raise Refused(f"roll {epoch} has ended meanwhile, and roll {roll.epoch} was begun", hint=hint)
+    there.records.write_roll(replace(roll, aborting=True))
+    return None
+
+
+def _nothing_to_end(cluster: str) -> Result:
+    reason = "no roll is under way, nothing is owed"
+    return Result(command="abort", result="nothing", exit_code=EXIT_OK, cluster=cluster, reason=reason)
+
+
+def _check_there(observer: Observer) -> None:
+    """A cluster that was deleted under its roll has nothing to roll; what was borrowed for it can be given back."""
+    if observer.first is not None and observer.first.gone:
+        hint = f"ecsroll abort --cluster {observer.cluster} (gives back what its roll borrowed)"
+        raise NotFound(f"the cluster {observer.cluster!r} was deleted while a roll was under way", hint=hint)
+
+
+def check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
     """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
-    if seen.roll is None:
+    if roll is None:
         return
-    if seen.roll.aborting:
-        hint = f"ecsroll abort --cluster {seen.cluster} finishes that; then replace again"
-        raise Refused(f"roll {seen.roll.epoch} is being ended", hint=hint)
-    if seen.roll.back:
-        hint = f"ecsroll rollback --cluster {seen.cluster} goes on with it; ecsroll abort ends it"
-        raise Refused(f"roll {seen.roll.epoch} is a rollback that is not finished", hint=hint)
-    was, now = seen.roll.policy, noted(policy)
+    if roll.aborting:
+        hint = f"ecsroll abort --cluster {cluster} finishes that; then replace again"
+        raise Refused(f"roll {roll.epoch} is being ended", hint=hint)
+    if roll.back != policy.back:
+        hint = f"ecsroll rollback --cluster {cluster} goes on with it; ecsroll abort ends it"
+        raise Refused(f"roll {roll.epoch} is a rollback that is not finished", hint=hint)
+    was, now = roll.policy, noted(policy)
     if was != now:
         words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
         changed = ", ".join(sorted(option for option in {*was, *now} if was.get(option) != now.get(option)))
         raise Refused(
-            f"roll {seen.roll.epoch} is not finished, and was begun with another {changed}",
-            hint=f"go on as begun (ecsroll replace --cluster {seen.cluster} {words}), or end it first (ecsroll abort)",
+            f"roll {roll.epoch} is not finished, and was begun with another {changed}",
+            hint=f"go on as begun (ecsroll replace --cluster {cluster} {words}), or end it first (ecsroll abort)",
         )
 
 
@@ -206,19 +237,24 @@ class Run:
     policy: Policy
     screen: Screen
     stopping: Stopping
-    begin: Callable[[Observer], None] = lambda _: None
-    """Done first under the lease."""
+    begin: Callable[[Observer], Result | None]
+    """Done first under the lease, for which it may have waited while the cluster changed. A result ends the command."""
 
     def go(self, observer: Observer, findings: tuple[Finding, ...] = ()) -> Result:
         """Hold the cluster and roll until the verdict. What goes wrong becomes a result, with what is owed."""
         story = _Story(self.screen, self.aws)
         decision = Decision()
         try:
-            for step in self._rounds(observer):
-                story.tell(step)
-                decision = step.decision
+            with self._holding(observer) as ways:
+                over = self.begin(observer)
+                if over is not None:
+                    return over
+                for step in rounds(observer, Actor(self.aws, observer), self.policy, self.aws.clock, ways):
+                    story.tell(step)
+                    decision = step.decision
         except EcsrollError as error:
-            result = _cut_off(of_error(error, command=self.command, cluster=self.cluster), story, self.policy)
+            told = of_error(self._as_met(error), command=self.command, cluster=self.cluster)
+            result = _cut_off(told, story, self.policy)
         except KeyboardInterrupt:
             again = f"ecsroll {self.command} --cluster {self.cluster} (goes on where this stopped)"
             stopped = of_interruption(command=self.command, cluster=self.cluster, after=again)
@@ -227,14 +263,23 @@ class Run:
             result = _result(self.command, self.cluster, decision, (), story.tally, self.aws)
         return replace(result, findings=tuple(dict.fromkeys((*findings, *observer.findings.values()))))
 
-    def _rounds(self, observer: Observer) -> Iterator[Round]:
+    def _as_met(self, error: EcsrollError) -> EcsrollError:
+        """The error with the command that goes on from here."""
+        if isinstance(error, AwsRefusal) and error.code == "ClusterNotFoundException":
+            hint = f"ecsroll abort --cluster {self.cluster} (gives back what was borrowed)"
+            return Halted(f"the cluster {self.cluster!r} was deleted while the roll went on", hint=hint)
+        if isinstance(error, AwsUnavailable):
+            error.hint = f"ecsroll {self.command} --cluster {self.cluster} ({error.hint})"
+        return error
+
+    @contextmanager
+    def _holding(self, observer: Observer) -> Iterator[Ways]:
+        """Hold the cluster, and listen to signals."""
         lease = _lease(self.aws, self.cluster, self.policy, self.screen)
         lease.take()
         observer.epoch, self.aws.guard = lease.epoch, lease.keep
         with self.stopping as asked, _released(lease):
-            self.begin(observer)
-            ways = Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
-            yield from rounds(observer, Actor(self.aws, observer), self.policy, self.aws.clock, ways)
+            yield Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
 
 
 def _bury_lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> None:
@@ -429,16 +474,20 @@ def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict
 # check-ami -------------------------------------------------------------------------------------------------------
 
 
-def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool) -> Result:
-    """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them."""
+def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Policy | None = None) -> Result:
+    """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them.
+
+    The newest is the newest that the policy's image rules let be launched: what ``replace`` would go to.
+    """
     everywhere = not clusters
     names = list(clusters) or _all_clusters(aws)
+    rules = rules_of(policy or Policy(), aws.clock.now())
     catalogue = ami.Catalogue(AwsImages(aws))
     rows: list[dict[str, Any]] = []
     passed: list[str] = []
     for name in names:
         try:
-            rows += _check_cluster(aws, name, catalogue)
+            rows += _check_cluster(aws, name, catalogue, rules)
         except NotFound as error:
             if not everywhere:
                 raise
@@ -463,10 +512,10 @@ def _all_clusters(aws: Aws) -> list[str]:
     return sorted(arn.rpartition("/")[2] for arn in aws.pages("ecs", "list_clusters", "clusterArns"))
 
 
-def _check_cluster(aws: Aws, cluster: str, catalogue: ami.Catalogue) -> list[dict[str, Any]]:
+def _check_cluster(aws: Aws, cluster: str, catalogue: ami.Catalogue, rules: ImageRules) -> list[dict[str, Any]]:
     seen = Observer(aws, cluster, tasks=False).look()
     groups = group_images(seen)
-    rows = ami.check(groups, catalogue.known(groups))
+    rows = ami.check(groups, catalogue.known(groups, rules=rules))
     return [_plain_row(cluster, row) for row in rows]
 
 
@@ -492,9 +541,10 @@ def _plain_row(cluster: str, row: ami.Row) -> dict[str, Any]:
         "reason": row.reason,
         "running": running,
         "newest": {"image": newest.image_id, "version": newest.version, "agent": newest.agent} if newest else None,
+        "held_back": row.held_back,
         "launches_newest": any(used.launches and newest and used.image_id == newest.image_id for used in row.images),
         "outdated": row.outdated,
-        "hosts_behind": sum(used.hosts for used in row.images if newest and used.image_id != newest.image_id),
+        "hosts_behind": sum(used.hosts for used in row.images if used.change),
     }
 
 

@@ -15,10 +15,12 @@ from ecsroll.gates import baseline, hold_for_services, hold_for_window, outside_
 from ecsroll.giveback import give_back
 from ecsroll.ledger import Phase, Place, Pointed, Roll, Room
 from ecsroll.model import (
+    Action,
     CloseRoll,
     Decision,
     Deregister,
     Drain,
+    Forget,
     Group,
     Host,
     Launches,
@@ -35,7 +37,9 @@ from ecsroll.model import (
 from ecsroll.policy import noted
 from ecsroll.stop import HALT, gate, point_back, undo_drains
 from ecsroll.turn import (
+    PATIENCE,
     Turn,
+    count_losses,
     entries,
     first_page,
     last_failure,
@@ -52,13 +56,17 @@ __all__ = ["decide"]
 
 def decide(seen: Snapshot, memory: Memory, policy: Policy) -> tuple[Decision, Memory]:
     """The next safe step from here, and what to remember of this round."""
-    memory = remember(seen, memory, policy)
+    before, memory = memory, remember(seen, memory, policy)
     if seen.roll is None:
         return _interrupted(memory.stop) if memory.stop else _begin(seen, policy), memory
+    missing = [name for name in seen.roll.groups if name not in seen.roll.finished and name not in seen.groups]
+    if missing:
+        return _without(seen, seen.roll, memory, missing[0])
     turn = turn_of(seen, memory, policy, seen.roll)
     if turn is None:
         return _close(seen, seen.roll, policy), memory
-    turn.memory = replace(memory, stop=memory.stop or gate(turn))
+    turn.memory = count_losses(turn, before)
+    turn.memory = replace(turn.memory, stop=memory.stop or gate(turn))
     steps = HALT if turn.memory.stop else _ABORT if seen.roll.aborting else _ROLL
     any(step(turn) for step in steps)  # in their order, until one ends the round
     return turn.decision(), turn.remembered()
@@ -109,39 +117,68 @@ def _wait_outside(seen: Snapshot, policy: Policy, shut: str) -> Decision:
 
 def _wants(seen: Snapshot, policy: Policy, roll: Roll, group: Group) -> bool:
     page = first_page(seen, Memory(), policy, roll, group)
-    return group.name in seen.ledgers or page.old > 0 or any(entry.phase is Phase.ASKING for entry in page.pointed)
+    old = Turn(seen, Memory(), policy, roll, group, page).old
+    return group.name in seen.ledgers or bool(old) or any(entry.phase is Phase.ASKING for entry in page.pointed)
+
+
+def _without(seen: Snapshot, roll: Roll, memory: Memory, name: str) -> tuple[Decision, Memory]:
+    """A group that was deleted owes nothing any more; but one reading that lags must not make us forget its page."""
+    since = memory.waiting.get(f"group:{name}", seen.at)
+    page = seen.ledgers.get(name)
+    if memory.stop is not None:
+        verb = "abort" if roll.aborting else "replace"
+        again = f"ecsroll {verb} --cluster {seen.cluster} (goes on where this stopped)"
+        owed = asg.owed(page, verb) if page else ()
+        return Decision(verdict=Verdict(result="interrupted", reason=memory.stop.reason, next=again, owed=owed)), memory
+    if seen.at - since < PATIENCE:
+        until = since + PATIENCE
+        wait = Wait(kind="group", subject=name, reason=f"{name} is not there any more", since=since, until=until)
+        return Decision(waits=(wait,)), replace(memory, waiting={f"group:{name}": since})
+    actions: list[Action] = [Forget(group=name, why=f"{name} was deleted")] if page else []
+    finished = replace(roll, finished=(*roll.finished, name), gone=(*roll.gone, name))
+    return Decision(
+        actions=(*actions, OpenRoll(roll=finished, why=f"{name} was deleted: nothing is owed to it"))
+    ), memory
 
 
 def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
-    foreign = sum(
-        len(Turn(seen, Memory(), policy, roll, group, first_page(seen, Memory(), policy, roll, group)).foreign)
+    turns = [
+        Turn(seen, Memory(), policy, roll, group, first_page(seen, Memory(), policy, roll, group))
         for name, group in seen.groups.items()
         if name in roll.groups
-    )
-    skipped = foreign + roll.skipped
-    result: Verdict
-    if skipped:
-        result = Verdict(
-            result="halted",
-            reason=f"{skipped} outdated host(s) were skipped: {_why_skipped(foreign, roll.skipped)}",
-            next=f"ecsroll replace --cluster {seen.cluster}, once they are ACTIVE or gone",
-            replaced=roll.replaced,
-            remaining=skipped,
-        )
+    ]
+    foreign = sum(len(turn.foreign) for turn in turns)
+    standby = 0 if roll.aborting else sum(len(turn.standby) for turn in turns)
+    again = f"ecsroll replace --cluster {seen.cluster}"
+    left: dict[str, str] = {}
+    if foreign:
+        left[f"{foreign} outdated host(s) were skipped: somebody else drains them"] = "once they are ACTIVE or gone"
+    names = ", ".join(roll.gone)
+    if standby:
+        left[f"{standby} outdated host(s) were skipped: they are in Standby"] = "once they are InService again"
+    if roll.skipped and not roll.aborting:
+        left[f"{roll.skipped} outdated host(s) were skipped: they did not become empty"] = "once what held them is over"
+    if roll.gone and not roll.aborting:
+        left[f"{len(roll.gone)} group(s) were deleted while the roll went on: {names}"] = f"once {names} is there again"
+    if left:
+        verdict = Verdict(result="halted", reason="; ".join(left), next=f"{again} ({', '.join(left.values())})")
     elif roll.aborting:
-        result = Verdict(result="done", reason="the roll was ended, everything was given back", replaced=roll.replaced)
+        verdict = Verdict(result="done", reason="the roll was ended, everything was given back")
     else:
-        result = Verdict(result="done", reason="every outdated host was replaced", replaced=roll.replaced)
-    closed = replace(roll, result="halted" if skipped else "aborted" if roll.aborting else "done")
-    return Decision(actions=(CloseRoll(roll=closed, why=result.reason),), verdict=result)
-
-
-def _why_skipped(foreign: int, given_up: int) -> str:
-    words = [*(["somebody else drains them"] if foreign else []), *(["they did not become empty"] if given_up else [])]
-    return f"{foreign}: {words[0]}, {given_up}: {words[1]}" if len(words) > 1 else words[0]
+        verdict = Verdict(result="done", reason="every outdated host was replaced")
+    verdict = replace(verdict, replaced=roll.replaced, remaining=foreign + standby + roll.skipped)
+    closed = replace(roll, result="halted" if left else "aborted" if roll.aborting else "done")
+    return Decision(actions=(CloseRoll(roll=closed, why=verdict.reason),), verdict=verdict)
 
 
 # Steps of a roll, in their order; a step that returns True ends the round ------------------------------------------
+
+
+def _is_outrun(turn: Turn) -> bool:
+    """Nothing is decided on a picture that is older than our own last change (aws-facts 6.6: readings lag)."""
+    for host in turn.outrun:
+        turn.wait("picture", turn.group.name, f"for a reading that is not older than what was done to {host.id}")
+    return bool(turn.outrun)
 
 
 def _point(turn: Turn) -> bool:
@@ -168,7 +205,7 @@ def _point(turn: Turn) -> bool:
         turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image}")
     if not asking and turn.page.pointed_at is None:
         turn.page = replace(turn.page, pointed_at=newest_launch(turn.live))
-    return bool(asking)
+    return bool(asking) or turn.target_in_doubt
 
 
 def _version(launches: Launches, entry: Pointed) -> str | None:
@@ -191,6 +228,9 @@ def _make_room(turn: Turn) -> bool:
     if not asg.landed(turn.group, room):
         turn.actions.append(asg.bounds(room, turn.group, _why_room(room, turn.group)))
         turn.wait("room", turn.group.name, f"until MinSize reads {room.floor}")
+        return True
+    if turn.bounds_in_doubt(room):
+        turn.wait("room", turn.group.name, f"until MinSize reads {room.floor} again: the reading may be an older one")
         return True
     room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
     moved = asg.follow(turn.group, room)
@@ -382,8 +422,18 @@ def _await_hosts(turn: Turn) -> None:
         turn.wait("launch", turn.group.name, reason, limit=limit)
 
 
-_ABORT: tuple[Callable[[Turn], bool], ...] = (undo_drains, point_back, _make_room, _bury, dismiss, _drain, give_back)
+_ABORT: tuple[Callable[[Turn], bool], ...] = (
+    _is_outrun,
+    undo_drains,
+    point_back,
+    _make_room,
+    _bury,
+    dismiss,
+    _drain,
+    give_back,
+)
 _ROLL: tuple[Callable[[Turn], bool], ...] = (
+    _is_outrun,
     _point,
     _make_room,
     _bury,

@@ -1,12 +1,13 @@
 """How a host leaves: seen empty, terminated; the last ones make the group smaller again. Pure."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ecsroll import asg, drain
 from ecsroll.canary import why_kept
 from ecsroll.ledger import Phase, Room
 from ecsroll.model import Host, StopTasks, Terminate, Undrain
-from ecsroll.turn import Turn
+from ecsroll.turn import LAG, Turn
 
 __all__ = ["SKIPPED_AT_MOST", "dismiss", "give_up", "shrink", "stop_standalone", "termination"]
 
@@ -56,6 +57,7 @@ def dismiss(turn: Turn) -> bool:
     """Terminate the hosts that were seen empty; the last ones make the group smaller again."""
     leaving = [host for host in turn.draining if not _wait_for(turn, host)]
     leaving += [host for host in turn.old if host.arn is None and host.lifecycle == "InService"]
+    leaving += _unknown_to_ecs(turn)
     if turn.memory.looks < 2:
         return False  # the first picture may lag behind what a life before this one did a moment ago
     room = turn.page.room
@@ -79,6 +81,18 @@ def dismiss(turn: Turn) -> bool:
     return False
 
 
+def _unknown_to_ecs(turn: Turn) -> list[Host]:
+    """A surplus that has not registered when a roll is ended carries no task, and need not be drained first."""
+    room = turn.page.room
+    if room is None or not turn.roll.aborting:
+        return []
+    unknown = [host for host in turn.live if host.arn is None and host.lifecycle == "InService"]
+    noted = [host for host in unknown if host.id in room.shrinking]
+    others = [host for host in unknown if host.id not in room.shrinking]
+    to_give = room.borrowed - len(room.shrinking) - len(turn.draining)
+    return noted + asg.from_fullest(others, turn.live)[: max(0, to_give)]
+
+
 def _shrink_some(turn: Turn, room: Room, hosts: list[Host]) -> None:
     """As many at once as fit on the page; the others stay drained for the next round."""
     fit = max(0, SHRINK_AT_ONCE - len(room.shrinking))
@@ -93,6 +107,10 @@ def _wait_for(turn: Turn, host: Host) -> bool:
     held = turn.held_by(host)
     if held and not _forced(turn, host):
         turn.wait("drain", host.id, drain.sentence(held), limit=drain.limit(held, turn.policy))
+        return True
+    since = drain.marked_at(host)
+    if since is not None and timedelta() <= turn.seen.at - since < LAG:
+        turn.wait("drain", host.id, "empty; its tasks are read once more, as a reading may be older than the drain")
         return True
     if _on_trial(turn, host):
         why_kept(turn, host)

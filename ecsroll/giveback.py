@@ -16,7 +16,7 @@ def give_back(turn: Turn) -> bool:
     if (
         turn.old
         or turn.draining
-        or turn.arriving
+        or (turn.arriving and not turn.roll.aborting)
         or turn.memory.unsteady
         or _still_there(turn)
         or not return_room(turn)
@@ -26,9 +26,8 @@ def give_back(turn: Turn) -> bool:
     if not return_rebalance(turn):
         return True
     turn.forgotten = True
-    turn.memory = replace(
-        turn.memory, calm=0, sound={}, hatched=(), unsteady={}
-    )  # the next group's canary has readings of its own
+    # The next group has readings of its own.
+    turn.memory = replace(turn.memory, calm=0, left=None, lost=0, sound={}, hatched=(), unsteady={})
     left = remaining(turn) if turn.roll.aborting else len(turn.foreign) + len(turn.skipped)
     done = replace(
         turn.roll,

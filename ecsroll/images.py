@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from ecsroll import asg
-from ecsroll.ami import Catalogue, GroupImages, Image, Parameter, choose
+from ecsroll.ami import NO_RULES, Catalogue, GroupImages, Image, Parameter, choose
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import Refused
+from ecsroll.image_rules import ImageRules
 from ecsroll.ledger import Place
-from ecsroll.model import Group, Launches, Snapshot
+from ecsroll.model import Group, Launches, Policy, Snapshot
 
-__all__ = ["AwsImages", "choose_images", "group_images"]
+__all__ = ["AwsImages", "choose_images", "group_images", "rules_of"]
 
 
 @dataclass
@@ -88,16 +89,23 @@ def group_images(seen: Snapshot) -> list[GroupImages]:
     ]
 
 
-def choose_images(target: str, seen: Snapshot, aws: Aws) -> dict[str, str]:
-    """The image for each launch of each group (``group/template``), as ``--ami`` wants it.
+def rules_of(policy: Policy, now: datetime) -> ImageRules:
+    """What the policy says that an image has to be."""
+    return ImageRules(policy.min_ami_age, frozenset(policy.denied_images), now)
+
+
+def choose_images(target: str, seen: Snapshot, aws: Aws, rules: ImageRules = NO_RULES) -> dict[str, str]:
+    """The image for each launch of each group (``group/template``), as ``--ami`` and the image rules want it.
 
     Raises Refused where a group follows AWS's public parameter and something else than what that says is wanted:
     changing what such a group launches would mean changing how its template refers to it.
     """
-    images = choose(target, group_images(seen), Catalogue(AwsImages(aws)))
+    catalogue = Catalogue(AwsImages(aws))
+    images = choose(target, group_images(seen), catalogue, rules)
     for group in seen.groups.values():
         for launches in group.launches:
             _check_public(target, group, launches, images[f"{group.name}/{asg.name_of(launches)}"])
+            _check_rules(group, launches, catalogue, rules)
     return images
 
 
@@ -108,3 +116,15 @@ def _check_public(target: str, group: Group, launches: Launches, image: str) -> 
         f"group {group.name!r} launches what {launches.parameter} says: it can not be pinned to {image}",
         hint="use terraform/modules/ecs_instances (a parameter of its own, tagged ecsroll:group), or --ami keep",
     )
+
+
+def _check_rules(group: Group, launches: Launches, catalogue: Catalogue, rules: ImageRules) -> None:
+    """A group on AWS's own parameter launches what that says, whatever the rules leave to choose from."""
+    if launches.place is not Place.PUBLIC or launches.image is None:
+        return
+    reason = catalogue.against(launches.image, rules)
+    if reason is not None:
+        raise Refused(
+            f"group {group.name!r} launches what {launches.parameter} says: {launches.image} {reason}",
+            hint="use terraform/modules/ecs_instances (a parameter of its own), or leave out the rule for this roll",
+        )

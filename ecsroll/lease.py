@@ -7,10 +7,13 @@ whoever created a higher one wins, and the other stops at its next look.
 
 Time is only ever measured on one's own steady clock: the holder acts while its last confirmed renewal is younger than
 the TTL less the longest call, a contender takes over after it has seen one version unchanged for longer than the TTL.
+A lease that ran out is not renewed, even if nobody seems to have taken it: a contender may have judged it dead, be on
+its way to create the next, and see no renewal any more.
 """
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,7 +63,12 @@ class Lease:
     """Told when a holder is being watched, and for how many seconds at most: a roll never waits silently."""
 
     def __post_init__(self) -> None:
+        self.lock = threading.Lock()
         self.aws = self.aws.unguarded()
+        # A retry must not write what the first try no longer may.
+        self.aws.guard = self._in_time
+        # And a renewal has little time: its few calls are tried more often than others.
+        self.aws.longest_wait = min(self.aws.longest_wait, self.ttl / 24)
         self.nonce = self.nonce or f"{self.aws.chance.getrandbits(64):016x}"
 
     @property
@@ -86,8 +94,10 @@ class Lease:
         began = self.aws.clock.elapsed()
         patience = seen.ttl + min(10.0, seen.ttl / 12)
         self.watching(seen, patience)
-        while self.aws.clock.elapsed() - began <= patience:
+        asked = began
+        while asked - began <= patience:  # the look that judges has to begin after that: an answer may take its time
             self.aws.clock.sleep(max(0.2, seen.ttl / 10))
+            asked = self.aws.clock.elapsed()
             now = standing(self.aws, self.cluster)
             if now.epoch == seen.epoch and now.released:
                 return
@@ -113,17 +123,29 @@ class Lease:
         return True
 
     def keep(self) -> None:
-        """To be called in every round and before every change: renews in time; raises Held once it is lost."""
-        if self._age() > self.ttl / 3:
-            self._renew()
+        """To be called before every call, by whichever thread makes it: renews in time; raises Held once it is lost."""
+        with self.lock:
+            self._check_age()
+            if self._age() > self.ttl / 3:
+                self._renew()
+                self._check_age()
+
+    def _check_age(self) -> None:
         if self._age() >= self.ttl - self.longest_call:
             raise Held("the lease ran out before it could be renewed", hint="run the same command again: it goes on")
+
+    def _in_time(self) -> None:
+        """What guards the lease's own calls: while it is taken there is nothing yet that could have run out."""
+        if self.confirmed is not None:
+            self._check_age()
 
     def _age(self) -> float:
         return float("inf") if self.confirmed is None else self.aws.clock.elapsed() - self.confirmed
 
     def _renew(self) -> None:
         """Look first: one that was paused through a takeover must not even touch its old parameter."""
+        # As long as there is time: AWS's trouble is then what is reported, not that the lease ran out over it.
+        self.aws.patience = self.ttl - self.longest_call - self._age() - self.aws.longest_wait
         now = standing(self.aws, self.cluster)
         if now.epoch != self.epoch or now.nonce != self.nonce:
             raise _held(now)

@@ -154,6 +154,8 @@ class Roll:
     """``group/template`` -> the image that it is to launch."""
     policy: Mapping[str, str]
     finished: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    """Those of them that were deleted before the roll was through with them."""
     replaced: int = 0
     aborting: bool = False
     """It is being ended: no host is to be replaced any more, everything is to be given back."""
@@ -227,6 +229,7 @@ def roll_from(text: str) -> Roll:
                 "groups": tuple(said["groups"]),
                 "finished": tuple(said["finished"]),
                 "before": Baseline(alarms=tuple(said["before"]["alarms"]), crashes=dict(said["before"]["crashes"])),
+                "gone": tuple(said.get("gone", ())),
             }
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -249,6 +249,8 @@ class Group:
     provider: CapacityProvider | None = None
     failures: tuple[Activity, ...] = ()
     """Failed launches, newest first; read only while hosts are missing."""
+    refresh: str = ""
+    """The id of an instance refresh that is under way; read only while a roll is."""
     shrunk: frozenset[str] = frozenset()
     """Hosts whose termination is on record as having lowered DesiredCapacity; read only while that is in doubt."""
 
@@ -337,6 +339,8 @@ class Policy:
 
     groups: tuple[str, ...] = ()
     ami: str = "recommended"
+    min_ami_age: timedelta = timedelta()
+    denied_images: tuple[str, ...] = ()
     surge: Amount = Amount(1)
     unavailable: Amount = Amount(0)
     strategy: Literal["rolling", "double"] = "rolling"
@@ -418,6 +422,10 @@ class Memory:
     """Services that lacked tasks -> good readings in a row since."""
     quiet: tuple[str, ...] = ()
     """Alarms that were in ALARM at the start, and have been in another state since: they count again."""
+    left: int | None = None
+    """Old hosts of the group in the last round."""
+    lost: int = 0
+    """New hosts that went again by themselves since an old one last left."""
     stop: Stop | None = None
 
 

@@ -26,7 +26,7 @@ from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
 from ecsroll.ledger import JUST_NOW, Phase
-from ecsroll.model import Finding, Group, Host, Service, Snapshot, Targets, Task
+from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
 from ecsroll.signs import Signs
 from ecsroll.survey import Survey, survey
@@ -84,6 +84,7 @@ class Observer:
         self._had: dict[str, int] = {}
         self._delays: dict[str, timedelta] = {}
         self._listed: set[str] = set()
+        self._marked: set[str] = set()
         self._unsettled: set[str] = set()
         self._settled: set[str] = set()
         self._unsettled_since: dict[str, datetime] = {}
@@ -103,7 +104,7 @@ class Observer:
             self._take_survey(self.first)
         self.looks += 1
         written = self.records.read()
-        raw = self._read_groups()
+        raw = self._read_groups(written)
         members = {
             entry["InstanceId"]: (group["AutoScalingGroupName"], entry)
             for group in raw
@@ -141,15 +142,17 @@ class Observer:
 
     # groups
 
-    def _read_groups(self) -> list[dict[str, Any]]:
+    def _read_groups(self, written: Written) -> list[dict[str, Any]]:
+        """The groups that are there. One that is being deleted is gone: AWS takes its hosts, whatever runs on them."""
         found: list[dict[str, Any]] = []
         for names in chunks(self.groups, 50):
             found += self.aws.pages(
                 "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=list(names)
             )
+        found = [group for group in found if not group.get("Status")]
         missing = set(self.groups) - {group["AutoScalingGroupName"] for group in found}
-        if missing:
-            raise NotFound(f"the group {', '.join(sorted(missing))} is gone", hint="ecsroll status shows what is owed")
+        if missing and written.roll is None:
+            raise NotFound(f"the group {', '.join(sorted(missing))} is gone", hint="nothing was changed; run it again")
         return found
 
     # container instances
@@ -172,6 +175,8 @@ class Observer:
         self._containers = {arn: said for arn, said in self._containers.items() if arn not in gone}
 
     def _list_containers(self, **params: Any) -> list[str]:
+        if self.first is not None and self.first.gone:
+            return []
         arns: list[str] = self.aws.pages(
             "ecs", "list_container_instances", "containerInstanceArns", cluster=self.cluster, **params
         )
@@ -469,10 +474,21 @@ class Observer:
             provider=self.first.providers.get(said["AutoScalingGroupARN"]),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)
+        # The mark goes with the registration, before the host does: so whoever has borne one is remembered.
+        self._marked = {name for name, host in hosts.items() if host.drain_mark is not None or name in self._marked}
+        taken = any(hosts[name].leaving and name not in self._marked for name in group.hosts)
+        if page is not None and (taken or self.looks == 1):
+            group = replace(group, refresh=self._refresh(group.name))
         doubt = asg.in_doubt(group, page.room if page else None, live)
-        if len(live) >= group.desired and not doubt:
+        if len(live) >= group.desired and not doubt and not taken:
             return group
         return self._with_activities(group, page.newest if page else JUST_NOW)
+
+    def _refresh(self, name: str) -> str:
+        """The id of the instance refresh that is under way, or nothing: one at a time, the newest comes first."""
+        answer = self._optional("autoscaling", "describe_instance_refreshes", AutoScalingGroupName=name, MaxRecords=1)
+        newest: Answer = next(iter(answer.get("InstanceRefreshes", ())), {})
+        return str(newest["InstanceRefreshId"]) if newest.get("Status") in _REFRESHING else ""
 
     def _with_activities(self, group: Group, since: datetime) -> Group:
         answer = self.aws.call(
@@ -481,7 +497,7 @@ class Observer:
         activities = [activity_of(said) for said in answer["Activities"]]
         return replace(
             group,
-            failures=tuple(entry for entry in activities if entry.status == "Failed" and entry.at >= since),
+            failures=tuple(entry for entry in activities if _failed(entry) and entry.at >= since),
             shrunk=frozenset(entry.instance for entry in activities if entry.instance and shrank(entry)),
         )
 
@@ -491,6 +507,14 @@ class Observer:
             state = self._machines.get(instance, {}).get("State", {}).get("Name", "terminated")
             if state in {"shutting-down", "terminated"}:
                 yield host_of("", {"InstanceId": instance}, self._machines.get(instance), said)
+
+
+_REFRESHING = {"Pending", "InProgress", "Cancelling", "RollbackInProgress", "Baking"}
+
+
+def _failed(entry: Activity) -> bool:
+    """A launch that did not come to be: refused, or given up by (or for want of) whoever completes its hook."""
+    return entry.status == "Failed" or (entry.status == "Cancelled" and "lifecycle action" in entry.message.lower())
 
 
 def _only_missing(failure: Answer, what: str) -> None:

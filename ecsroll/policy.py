@@ -174,6 +174,22 @@ SETTINGS: tuple[Setting, ...] = (
         help="recommended, keep, previous, or an image id.",
     ),
     Setting(
+        name="min-ami-age",
+        becomes="min_ami_age",
+        read=duration,
+        default="0d",
+        panel=WHICH,
+        schema=_DURATION,
+        help="Launch no image younger than this, e.g. 7d: the newest one that is old enough is taken.",
+    ),
+    Setting(
+        name="deny-ami",
+        becomes="denied_images",
+        kind="many",
+        panel=WHICH,
+        help="Never launch this image; may be given several times.",
+    ),
+    Setting(
         name="older-than",
         becomes="older_than",
         read=duration,

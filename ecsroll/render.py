@@ -478,6 +478,8 @@ def _checked(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
             table.add_row(*(mine if several else mine[1:]), runs, "" if place else newest, late)
             if changed := _changed(used.get("changed", {})):
                 notes.append(Text(f"{name}: {changed}"))
+        if row["held_back"]:
+            notes.append(Text(f"{name}: {row['held_back']}", style="dim"))
         if row["reason"]:
             notes.append(Text(f"{name}: {row['reason']}", style="yellow"))
     return [table, *notes, Text()] if notes else [table]

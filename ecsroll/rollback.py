@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ecsroll import asg
 from ecsroll.aws import Aws
-from ecsroll.commands import Run, Screen, Stopping, abort, nothing_to_do
+from ecsroll.commands import Run, Screen, Stopping, abort, check_same, nothing_to_do
 from ecsroll.errors import AwsRefusal, NotFound, Refused
 from ecsroll.images import AwsImages
 from ecsroll.ledger import Place, Roll
@@ -79,7 +79,15 @@ def after_failure(failed: Result, back: Result) -> Result:
 def _roll(aws: Aws, cluster: str, policy: Policy, screen: Screen, stopping: Stopping) -> Result:
     observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
-    run = Run(command="rollback", aws=aws, cluster=cluster, policy=policy, screen=screen, stopping=stopping)
+    run = Run(
+        command="rollback",
+        aws=aws,
+        cluster=cluster,
+        policy=policy,
+        screen=screen,
+        stopping=stopping,
+        begin=lambda there: check_same(cluster, there.records.read().roll, policy),
+    )
     if nothing_to_do(seen, policy):
         reason = "every host runs what it ran before the last roll"
         return Result(command="rollback", result="nothing", exit_code=0, cluster=cluster, reason=reason)

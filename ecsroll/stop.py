@@ -11,6 +11,7 @@ from ecsroll.gates import GATES, outside_words
 from ecsroll.giveback import return_protection, return_rebalance, return_room
 from ecsroll.ledger import Phase, Place
 from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
+from ecsroll.policy import spelled
 from ecsroll.turn import PATIENCE, Turn, last_failure, remaining, why_not_ready
 
 __all__ = ["HALT", "gate", "point_back", "undo_drains"]
@@ -20,12 +21,13 @@ __all__ = ["HALT", "gate", "point_back", "undo_drains"]
 
 def gate(turn: Turn) -> Stop | None:
     """The first reason to stop, or None."""
-    own = (_wrong_launch, _moved_target, _stuck_drain, _stuck_host, _stuck_group, _stuck_change)
-    rolling = () if turn.roll.aborting else (*GATES, inconclusive, _given_up, _window_shut)
-    for gate in (*own, *rolling):
+    # A roll that is being ended needs no good image any more, and no host to come and stay.
+    outcome = (*GATES, inconclusive, _given_up, _window_shut)
+    rolling = () if turn.roll.aborting else (_refreshed, _wrong_launch, _moved_target, _lost_hosts, *outcome)
+    for gate in (*rolling, _stuck_drain, _stuck_host, _stuck_group, _stuck_change):
         reason = gate(turn)
         if reason:
-            judged = gate in GATES or gate is _stuck_host
+            judged = gate in {*GATES, _stuck_host, _lost_hosts} and not turn.roll.aborting
             lines = _stuck_lines(turn) if gate is _stuck_drain else ()
             return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name, judged=judged, lines=lines)
     return None
@@ -47,6 +49,22 @@ def _given_up(turn: Turn) -> str | None:
     return f"more than {SKIPPED_AT_MOST} hosts of {turn.group.name} did not become empty and were skipped"
 
 
+def _refreshed(turn: Turn) -> str | None:
+    """AWS's own replacement ends hosts without a drain: two at once would take more than either may (facts 5.7)."""
+    if turn.group.refresh:
+        return f"instance refresh {turn.group.refresh} replaces hosts of {turn.group.name}: somebody else started it"
+    return None
+
+
+def _lost_hosts(turn: Turn) -> str | None:
+    """Hosts that come and go again would be waited for one after another, each within its time, for ever."""
+    borrowed = turn.page.room.borrowed if turn.page.room else 0
+    if turn.memory.lost > max(2, borrowed):
+        lost = f"{turn.memory.lost} new hosts of {turn.group.name} came and went again"
+        return f"{lost} while {len(turn.old)} are still to be replaced{last_failure(turn.group)}"
+    return None
+
+
 def _wrong_launch(turn: Turn) -> str | None:
     """A host launched after the target was set that runs something else: never one more outdated host."""
     since = turn.page.pointed_at
@@ -58,10 +76,15 @@ def _wrong_launch(turn: Turn) -> str | None:
 
 
 def _moved_target(turn: Turn) -> str | None:
+    """One reading may be older than our own change, and is no proof (aws-facts 6.6)."""
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
         moved = entry.phase is Phase.HELD and entry.place is not Place.PUBLIC
         if moved and not asg.arrived(launches, entry):
+            if turn.waited("target", turn.group.name) < PATIENCE:
+                turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image} again")
+                turn.target_in_doubt = True
+                return None
             now = launches.image if launches else "something else"
             return f"{turn.group.name} was made to launch {now} by somebody else; this roll had set {entry.image}"
     return None
@@ -73,7 +96,9 @@ def _stuck_drain(turn: Turn) -> str | None:
         return None
     host, held = stuck
     if drain.overdue(host, held, turn.seen.at, turn.policy):
-        return f"{host.id} has not been drained within {drain.limit(held, turn.policy)}: {drain.sentence(held)}"
+        return (
+            f"{host.id} has not been drained within {spelled(drain.limit(held, turn.policy))}: {drain.sentence(held)}"
+        )
     return f"{host.id} runs standalone tasks, and nobody moves them: {drain.sentence(held)}"
 
 
@@ -100,7 +125,7 @@ def _stuck_host(turn: Turn) -> str | None:
     for host in turn.arriving:
         if turn.waited("boot", host.id) > turn.policy.boot_timeout:
             why = why_not_ready(turn, host)
-            return f"{host.id} has not become ready within {turn.policy.boot_timeout}: it {why}"
+            return f"{host.id} has not become ready within {spelled(turn.policy.boot_timeout)}: it {why}"
     return None
 
 
@@ -108,7 +133,7 @@ def _stuck_group(turn: Turn) -> str | None:
     name = turn.group.name
     if turn.waited("launch", name) > turn.policy.boot_timeout and len(turn.live) < turn.group.desired:
         there = f"{len(turn.live)} of {turn.group.desired} hosts of {name}"
-        return f"only {there} came within {turn.policy.boot_timeout}{last_failure(turn.group)}"
+        return f"only {there} came within {spelled(turn.policy.boot_timeout)}{last_failure(turn.group)}"
     if turn.waited("zones", name) > turn.policy.boot_timeout:
         return f"the zones of {name} stay uneven, so AZRebalance was left suspended"
     return None
@@ -121,7 +146,8 @@ def _stuck_change(turn: Turn) -> str | None:
     """A change of ours that no reading shows: something undoes it, or AWS never validates it."""
     for kind, what in _OURS:
         if turn.waited(kind, turn.group.name) > 5 * PATIENCE:
-            return f"the {what} of {turn.group.name} was set again and again for {5 * PATIENCE} and never read back"
+            span = spelled(5 * PATIENCE)
+            return f"the {what} of {turn.group.name} was set again and again for {span} and never read back"
     return None
 
 
@@ -148,7 +174,7 @@ def keep_room(turn: Turn) -> bool:
     unwanted = {host.id for host in (*_duds(turn), *_rejected(turn))}
     going = tuple(name for name in room.shrinking if name in unwanted or turn.expects("gone", name))
     room = replace(room, shrinking=going)
-    moved = asg.follow(turn.group, room)
+    moved = None if turn.bounds_in_doubt(room) else asg.follow(turn.group, room)
     if moved is not None:
         turn.actions.append(asg.bounds(moved, turn.group, "the roll stops: the floor keeps scale-in out"))
     turn.page = replace(turn.page, room=moved or room)
@@ -220,7 +246,9 @@ def point_back(turn: Turn) -> bool:
     back = []
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
-        there = launches is not None and launches.image == entry.image_was
+        # Until it was put back once, a reading of what was there before may be an older one.
+        back_again = entry.phase is Phase.RETURNING
+        there = back_again and launches is not None and launches.image == entry.image_was
         theirs = entry.phase is Phase.HELD and not asg.arrived(launches, entry)
         if entry.changes and not there and not theirs:
             back.append(replace(entry, phase=Phase.RETURNING))
@@ -292,27 +320,26 @@ def return_the_rest(turn: Turn) -> bool:
 def say_why(turn: Turn) -> bool:
     stop = turn.memory.stop
     left = remaining(turn)
+    verb = "abort" if turn.roll.aborting else "rollback" if turn.roll.back else "replace"
     turn.waits.clear()
     turn.verdict = Verdict(
         result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
-        next=_next(turn, judged=stop is not None and stop.judged),
+        next=_next(turn, verb, judged=stop is not None and stop.judged),
         judged=stop is not None and stop.judged,
         lines=stop.lines if stop else (),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
         remaining=left,
-        owed=asg.owed(turn.page),
+        owed=asg.owed(turn.page, verb),
     )
     return True
 
 
-def _next(turn: Turn, *, judged: bool) -> str:
-    again = f"ecsroll replace --cluster {turn.seen.cluster} (goes on where this stopped)"
-    return (
-        f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {again}"
-        if judged
-        else again
-    )
+def _next(turn: Turn, verb: str, *, judged: bool) -> str:
+    again = f"ecsroll {verb} --cluster {turn.seen.cluster} (goes on where this stopped)"
+    if not judged or turn.roll.back:
+        return again
+    return f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {again}"
 
 
 def _out_of_patience(turn: Turn) -> bool:

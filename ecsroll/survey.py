@@ -28,43 +28,50 @@ class Survey:
     tasks: tuple[Answer, ...]
     termination_hooks: frozenset[str]
     """Groups with a termination lifecycle hook."""
+    gone: bool = False
+    """Whether the cluster was deleted under a roll: then there are only its groups, and what they have lent."""
 
 
 def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str] = (), tasks: bool = True) -> Survey:
     """Look at the whole cluster.
 
     ``asked``: the groups to roll, or none for all of the cluster's. ``noted``: those of a roll that is under way: they
-    belong to the cluster though none of their hosts may be registered at this moment. Raises NotFound when there is
-    nothing to roll: no such cluster or group, no EC2 hosts, only Fargate, only managed instances.
+    belong to the cluster though none of their hosts may be registered at this moment, and may be gone, as the cluster
+    may. Raises NotFound when there is nothing to roll: no such cluster or group, no EC2 hosts, only Fargate, only
+    managed instances.
     """
     said = _cluster(aws, cluster)
-    containers = _containers(aws, cluster)
-    providers = _providers(aws, said)
-    regional = aws.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", MaxRecords=100)
+    if said is None and not noted:
+        hint = "aws ecs list-clusters shows the clusters of this account and region"
+        raise NotFound(f"there is no ECS cluster {cluster!r} here", hint=hint)
+    containers = _containers(aws, cluster) if said else []
+    providers = _providers(aws, said) if said else []
+    listed = aws.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", MaxRecords=100)
+    regional = [group for group in listed if not group.get("Status")]  # else it is being deleted
     members = _members(regional, containers, providers)
     members |= {group["AutoScalingGroupName"]: group for group in regional if group["AutoScalingGroupName"] in noted}
-    if not members:
-        raise _nothing_to_roll(cluster, containers, said)
-    chosen = _chosen(cluster, asked or [name for name in noted if name in members], members, regional)
+    if not members and not noted:
+        raise _nothing_to_roll(cluster, containers, said or {})
+    wanted = asked or noted
+    there = [name for name in wanted if name in members or name not in noted]
+    chosen = _chosen(cluster, there, members, regional) if there or not wanted else []
     return Survey(
         groups=tuple(chosen),
         raw_groups=tuple(group for group in regional if group["AutoScalingGroupName"] in chosen),
         others=tuple(group for group in regional if group["AutoScalingGroupName"] not in chosen),
         providers={group["autoScalingGroupProvider"]["autoScalingGroupArn"]: provider_of(group) for group in providers},
         containers=tuple(containers),
-        services=tuple(_services(aws, cluster)),
-        tasks=tuple(_tasks(aws, cluster)) if tasks else (),
+        services=tuple(_services(aws, cluster)) if said else (),
+        tasks=tuple(_tasks(aws, cluster)) if tasks and said else (),
         termination_hooks=frozenset(name for name in chosen if _has_hook(aws, name)),
+        gone=said is None,
     )
 
 
-def _cluster(aws: Aws, name: str) -> Answer:
+def _cluster(aws: Aws, name: str) -> Answer | None:
     answer = aws.call("ecs", "describe_clusters", clusters=[name])
     found: list[Answer] = [said for said in answer["clusters"] if said.get("status") != "INACTIVE"]
-    if not found:
-        hint = "aws ecs list-clusters shows the clusters of this account and region"
-        raise NotFound(f"there is no ECS cluster {name!r} here", hint=hint)
-    return found[0]
+    return found[0] if found else None
 
 
 def _containers(aws: Aws, cluster: str) -> list[dict[str, Any]]:

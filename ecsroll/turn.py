@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from ecsroll import asg, drain
-from ecsroll.ledger import JUST_NOW, Ledger, Pointed, Roll
+from ecsroll.ledger import JUST_NOW, Ledger, Pointed, Roll, Room
 from ecsroll.model import (
     Action,
     Decision,
@@ -16,16 +16,20 @@ from ecsroll.model import (
     Memory,
     Note,
     Policy,
+    SetSize,
     Snapshot,
     Terminate,
+    Undrain,
     Verdict,
     Wait,
 )
 
 __all__ = [
+    "LAG",
     "PATIENCE",
     "Turn",
     "chosen",
+    "count_losses",
     "entries",
     "first_page",
     "last_failure",
@@ -42,6 +46,10 @@ PATIENCE = timedelta(seconds=60)
 """How long a change of ours may take to show in a reading before it is made again (aws-facts 6.6, 9: API read lag)."""
 
 
+LAG = timedelta(seconds=10)
+"""How long a reading may still be older than a change that an earlier one has shown (aws-facts 9: twice its 0-5 s)."""
+
+
 @dataclass
 class Turn:
     """What one round does about one group. ``page`` is its ledger as it is to be after this round."""
@@ -56,6 +64,8 @@ class Turn:
     waits: list[Wait] = field(default_factory=list)
     verdict: Verdict | None = None
     forgotten: bool = False
+    target_in_doubt: bool = False
+    """The group reads as launching something else than we made it launch: by somebody else, or in an older reading."""
 
     @cached_property
     def epochs(self) -> Container[int]:
@@ -95,6 +105,12 @@ class Turn:
         return [host for host in self.outdated if host.id in self.page.skipped]
 
     @cached_property
+    def standby(self) -> list[Host]:
+        """Outdated hosts that somebody has put into Standby: the group does not count them, and they come back old."""
+        there = [host for host in self.seen.of(self.group) if host.lifecycle in {"EnteringStandby", "Standby"}]
+        return [host for host in there if chosen(host, self.group, self.page, self.policy)]
+
+    @cached_property
     def old(self) -> list[Host]:
         """Those of them that are ours to replace, and were not given up."""
         skipped = {host.id for host in self.foreign} | {*self.page.skipped}
@@ -131,6 +147,11 @@ class Turn:
         """Whether we made this change and no reading has shown it yet."""
         return f"{what}:{subject}" in self.memory.expected
 
+    def bounds_in_doubt(self, room: Room) -> bool:
+        """Whether bounds other than ours may only be those from before: they were set too short a while ago."""
+        read = (self.group.min, self.group.max)
+        return read != (room.floor, room.ceiling) and self.expects("size", self.group.name)
+
     def wait(
         self, kind: str, subject: str, reason: str, *, limit: timedelta | None = None, until: datetime | None = None
     ) -> None:
@@ -163,8 +184,20 @@ class Turn:
     def remembered(self) -> Memory:
         """The memory with every change of this round that a later reading has to show."""
         changes = {key: self.seen.at for action in self.actions for key in _shown_by(action)}
+        undone = {key for action in self.actions for key in _undone_by(action)}
+        kept = {key: since for key, since in self.memory.expected.items() if key not in undone}
         waiting = {f"{wait.kind}:{wait.subject}": wait.since or self.seen.at for wait in self.waits}
-        return replace(self.memory, expected={**self.memory.expected, **changes}, waiting=waiting)
+        return replace(self.memory, expected={**kept, **changes}, waiting=waiting)
+
+    @cached_property
+    def outrun(self) -> list[Host]:
+        """Hosts that read as they did before a change of ours, though a reading has shown that change already."""
+        return [
+            host
+            for host in self.seen.of(self.group)
+            if (host.live and self.expects("went", host.id))
+            or (host.status == "ACTIVE" and self.expects("drained", host.id))
+        ]
 
 
 def turn_of(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll) -> Turn | None:
@@ -183,7 +216,7 @@ def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group
     page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, newest=newest, ready=0, old=0, uneven=0)
     page = replace(page, pointed=entries(group, roll))
     turn = Turn(seen, memory, policy, roll, group, page)
-    return replace(page, ready=len(turn.ready), old=len(turn.old), uneven=asg.uneven(turn.live, group.zones))
+    return replace(page, ready=len(turn.ready), old=len(turn.outdated), uneven=asg.uneven(turn.live, group.zones))
 
 
 def remaining(turn: Turn) -> int:
@@ -247,14 +280,44 @@ def remember(seen: Snapshot, memory: Memory, policy: Policy) -> Memory:
         looks=min(2, memory.looks + 1),
         shaky=_shaky(seen, memory, policy),
         agentless=agentless,
-        expected={
-            key: since for key, since in memory.expected.items() if seen.at - since < PATIENCE and not _shows(seen, key)
-        },
+        expected=_expected(seen, memory),
     )
 
 
 def _quiet(seen: Snapshot, name: str) -> bool:
     return name in seen.alarms and seen.alarms[name].state != "ALARM"
+
+
+def _expected(seen: Snapshot, memory: Memory) -> dict[str, datetime]:
+    """Changes that no reading has shown yet; those that one has are kept a while, as the next may be an older one."""
+    kept: dict[str, datetime] = {}
+    for key, since in memory.expected.items():
+        what, _, subject = key.partition(":")
+        if what in _SHOWN and _shows(seen, what, subject):
+            kept[f"{_SHOWN[what]}:{subject}"] = seen.at
+        elif seen.at - since < (LAG if what in _SHOWN.values() else PATIENCE):
+            kept[key] = since
+    return kept
+
+
+_SHOWN = {"drain": "drained", "gone": "went"}
+"""Under what a change is kept once a reading has shown it. Bounds are not: others may set them to anything."""
+
+
+def count_losses(turn: Turn, before: Memory) -> Memory:
+    """The memory with the new hosts that went again by themselves since an old one last left.
+
+    ``before``: the memory of the last round. A host that dies reads badly first, so it is among the shaky ones there.
+    """
+    left = len(turn.old)
+    moved_on = before.left is None or left < before.left
+    gone = [name for name in before.shaky if f"gone:{name}" not in before.expected and _has_left(turn.seen, name)]
+    return replace(turn.memory, left=left, lost=0 if moved_on else before.lost + len(gone))
+
+
+def _has_left(seen: Snapshot, name: str) -> bool:
+    host = seen.hosts.get(name)
+    return host is None or host.leaving
 
 
 def _shaky(seen: Snapshot, memory: Memory, policy: Policy) -> dict[str, int]:
@@ -303,12 +366,19 @@ def _shown_by(action: Action) -> list[str]:
             return [f"drain:{host.id}" for host in action.hosts]
         case Terminate():
             return [f"gone:{action.host.id}"]
+        case SetSize():
+            return [f"size:{action.group}"]
         case _:
             return []
 
 
-def _shows(seen: Snapshot, key: str) -> bool:
-    what, _, subject = key.partition(":")
+def _undone_by(action: Action) -> list[str]:
+    """What no reading needs to show any more."""
+    hosts = action.hosts if isinstance(action, Undrain) else ()
+    return [f"{what}:{host.id}" for host in hosts for what in ("drain", "drained")]
+
+
+def _shows(seen: Snapshot, what: str, subject: str) -> bool:
     host = seen.hosts.get(subject)
     if host is None or host.leaving:
         return True
@@ -327,7 +397,9 @@ def why_not_ready(turn: Turn, host: Host) -> str:
 
 
 def last_failure(group: Group) -> str:
-    """Why the group's last launch failed, as the end of a sentence; nothing if none did."""
+    """Why no host comes, as the end of a sentence; nothing if nothing stands in its way."""
+    if "Launch" in group.suspended:
+        return f"; Launch is suspended in {group.name}"
     return f"; last launch failed: {group.failures[0].message}" if group.failures else ""
 
 

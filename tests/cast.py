@@ -5,6 +5,7 @@ and each sleep; simulated time passes only when everybody sleeps. So a run is th
 need two processes between two calls of a third are drawn sooner or later.
 """
 
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from typing import Any
 
 from ecsroll.aws import Aws
 from ecsroll.simulator import Simulation
+from ecsroll.simulator.door import Call
+
+__all__ = ["Actor", "Cast", "Killed"]
 
 
 class Killed(BaseException):
@@ -79,10 +83,22 @@ class Cast:
     sim: Simulation
     seed: int = 0
     actors: list[Actor] = field(default_factory=list)
+    changes: list[tuple[str, Call]] = field(default_factory=list)
+    """Who made each changing call that came to the door, those about the lease itself aside."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.back = threading.Event()
+        self.sim.door.before.append(self._note)
+
+    def _note(self, call: Call) -> None:
+        if call.changes and "/lease/" not in call.params.get("Name", ""):
+            self.changes.append((threading.current_thread().name, call))
+
+    @property
+    def holders(self) -> list[str]:
+        """Who changed something, one after another: a name that comes twice has acted while somebody else held."""
+        return [name for name, _ in itertools.groupby(self.changes, key=lambda change: change[0])]
 
     def enter(self, name: str, run: Callable[[Actor], object], *, at: float = 0.0) -> Actor:
         """One more process, started so many seconds from now."""
@@ -93,7 +109,7 @@ class Cast:
     def play(self, *, limit: float = 40_000) -> None:
         """Run until everybody has ended."""
         for actor in self.actors:
-            threading.Thread(target=self._live, args=(actor,), daemon=True).start()
+            threading.Thread(target=self._live, args=(actor,), name=actor.name, daemon=True).start()
         end = self.sim.elapsed() + limit
         while awake := [actor for actor in self.actors if not actor.ended]:
             assert self.sim.elapsed() < end, f"still going: {[actor.name for actor in awake]}"

@@ -74,6 +74,26 @@ ABORT = {
         "close roll 1: aborted",
         "done: the roll was ended, everything was given back",
     ),
+    "a surplus that ECS does not know carries no task: it goes without a drain": row(
+        rolling(old("i-1"), old("i-2"), new("i-3", unregistered=True), page=NOT_POINTED, group=BACK, **ENDING),
+        "note web",
+        "size web 2..11 protected",
+        "shrink by i-3",
+        "*",
+    ),
+    "noted and not gone yet, it is sent away again, and no other with it": row(
+        rolling(
+            old("i-1"),
+            new("i-2", unregistered=True),
+            new("i-3", unregistered=True),
+            page={**NOT_POINTED, "room": room(shrinking=("i-3",), floor=2)},
+            group={**BACK, "min": 2},
+            **ENDING,
+        ),
+        "shrink by i-3",
+        "wait boot i-2: has not registered with ECS",
+        "wait boot i-3: has not registered with ECS",
+    ),
     "a page without anything lent is forgotten": row(
         seen(old("i-1"), groups=group(1, **BACK), pages=page(pointed=(pointed(Phase.RETURNING),)), **ENDING),
         "forget web",

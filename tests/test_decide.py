@@ -15,11 +15,13 @@ from ecsroll.model import (
     Host,
     Memory,
     Note,
+    Stop,
     Terminate,
 )
 from tests.builders import (
     IMAGES,
     NEW,
+    NOW,
     OLD,
     ROLL,
     WEB,
@@ -104,10 +106,60 @@ END = {
         "close roll 1: done",
         "done: every outdated host was replaced",
     ),
-    "a group of the roll is gone altogether: the rest is closed": row(
+    "a group is not there any more: one reading may lag, so it is waited for": row(
         seen(new("i-1"), roll=roll("api", "web", finished=(WEB,))),
+        "wait group api: api is not there any more",
+    ),
+    "it is not there for a minute: it owes nothing, and its page goes": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=(WEB,)), pages=page("api")),
+        "forget api",
+        "roll 1 of api web, finished: web api",
+        knows=memory(waiting={"group:api": ago(1)}),
+    ),
+    "it had not begun to roll: there is no page to forget": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=(WEB,))),
+        "roll 1 of api web, finished: web api",
+        knows=memory(waiting={"group:api": ago(1)}),
+    ),
+    "an outdated host is in Standby: halted, and said": row(
+        seen(new("i-1"), old("i-2", lifecycle="Standby"), roll=roll(finished=(WEB,))),
+        "close roll 1: halted",
+        "halted: 1 outdated host(s) were skipped: they are in Standby",
+    ),
+    "a new host is in Standby: that is no concern of the roll": row(
+        seen(new("i-1"), new("i-2", lifecycle="Standby"), roll=roll(finished=(WEB,))),
         "close roll 1: done",
         "done: every outdated host was replaced",
+    ),
+    "the roll is ended: what is in Standby was not to be replaced any more": row(
+        seen(new("i-1"), old("i-2", lifecycle="Standby"), roll=roll(finished=(WEB,), aborting=True)),
+        "close roll 1: aborted",
+        "done: the roll was ended, everything was given back",
+    ),
+    "a group was deleted while the roll went on: halted, and said": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=("api", WEB), gone=("api",))),
+        "close roll 1: halted",
+        "halted: 1 group(s) were deleted while the roll went on: api",
+    ),
+    "a group was deleted when the roll was through with it: the rest is closed": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=("api", WEB))),
+        "close roll 1: done",
+        "done: every outdated host was replaced",
+    ),
+    "a group was deleted, and the roll is ended: that was all": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=("api", WEB), gone=("api",), aborting=True)),
+        "close roll 1: aborted",
+        "done: the roll was ended, everything was given back",
+    ),
+    "somebody interrupts while a group is not there: nothing is forgotten": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=(WEB,)), pages=page("api", room=room())),
+        "interrupted: SIGINT",
+        knows=memory(stop=Stop(reason="SIGINT", at=NOW, hurry=True)),
+    ),
+    "somebody interrupts before a deleted group was begun: nothing is owed": row(
+        seen(new("i-1"), roll=roll("api", "web", finished=(WEB,), aborting=True)),
+        "interrupted: SIGINT",
+        knows=memory(stop=Stop(reason="SIGINT", at=NOW, hurry=True)),
     ),
 }
 

@@ -129,6 +129,50 @@ def test_of_three_contenders_with_one_paused_on_the_way_to_the_next_epoch_only_t
     assert all(len(who) == 1 for who in by_epoch.values()), by_epoch
 
 
+@pytest.mark.parametrize("call", [12, 13, 14])
+@pytest.mark.parametrize("late", range(96, 130, 3))
+def test_a_holder_that_slept_too_long_does_not_renew_while_a_contender_is_about_to_take_over(
+    call: int, late: int
+) -> None:
+    """Bert has judged the lease dead and has not created the next; a renewal of Anna's now would make two holders."""
+    cast, work = Cast(Simulation(), seed=late), Work()
+    holder = cast.enter("anna", work.as_actor())
+    holder.pauses[4] = 150.0
+    contender = cast.enter("bert", work.as_actor(), at=1.0)
+    contender.pauses[call] = float(late)
+    cast.play()
+    epochs = [epoch for _, epoch in work.done]
+    assert epochs == sorted(epochs), work.done
+
+
+def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_else_has_taken_it() -> None:
+    sim = Simulation()
+    lease = lease_for(sim)
+    lease.take()
+    sim.sleep(TTL)
+    with pytest.raises(Held, match="ran out"):
+        lease.keep()
+
+
+def test_a_renewal_that_aws_throttles_for_too_long_is_not_sent_when_the_lease_has_run_out() -> None:
+    sim = Simulation()
+    lease = lease_for(sim)
+    lease.take()
+    sim.sleep(TTL / 2)
+    tries: list[float] = []
+
+    def throttled(call: Call) -> None:
+        if call.operation == "PutParameter":
+            tries.append(sim.elapsed())
+            raise Refusal("ThrottlingException", "Rate exceeded")
+
+    sim.door.before.append(throttled)
+    began = sim.elapsed() - TTL / 2
+    with pytest.raises(AwsUnavailable, match="PutParameter keeps failing"):
+        lease.keep()
+    assert max(tries) - began < TTL - lease.longest_call + 0.1
+
+
 def test_a_lost_answer_to_the_creation_is_no_riddle() -> None:
     sim = Simulation()
     lost: list[int] = []

@@ -11,10 +11,11 @@ import pytest
 
 from ecsroll.aws import Aws
 from ecsroll.errors import AwsUnavailable, EcsrollError, NotFound
+from ecsroll.ledger import Ledger, Roll
 from ecsroll.observe import Observer
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from tests.console import denying
-from tests.scenarios import hosts_of, protect_a_task
+from tests.scenarios import group_of, hosts_of, protect_a_task
 
 LOGS = ServiceSet(name="logs", daemon=True, cpu=64, memory=64)
 API = ServiceSet(name="api", count=4, balanced=True)
@@ -410,3 +411,63 @@ def test_a_lost_agent_is_seen_without_reading_every_host() -> None:
     stage.sim.conditions.instances_without_agent.clear()
     stage.sim.sleep(60)
     assert eye.look().hosts[lost].connected, "and it is seen when it is back"
+
+
+# What others do to the groups of a roll
+
+
+def under_way(stage: Stage) -> Observer:
+    """An observer of a roll that has written its page."""
+    eye = observer(stage)
+    eye.records.write_roll(Roll(epoch=1, began=stage.sim.now(), groups=("web",), images={}, policy={}))
+    eye.records.write_ledger(Ledger(group="web", epoch=1, began=stage.sim.now(), ready=3, old=3, uneven=0))
+    return eye
+
+
+def test_an_instance_refresh_is_seen_as_soon_as_it_takes_a_host() -> None:
+    stage = set_stage(GroupSet(hosts=3))
+    eye = under_way(stage)
+    assert not eye.look().groups["web"].refresh
+    assert not eye.look().groups["web"].refresh
+    made = stage.sim.scaling.refreshes.start(group_of(stage), {"MinHealthyPercentage": 50}, {})
+    stage.sim.sleep(20)
+    assert eye.look().groups["web"].refresh == made.id
+    stage.sim.scaling.refreshes.cancel(group_of(stage))
+    stage.sim.sleep(30)
+    assert not eye.look().groups["web"].refresh
+
+
+def test_refreshes_are_asked_for_once_as_long_as_nobody_takes_a_host() -> None:
+    stage = set_stage(GroupSet(hosts=3))
+    eye = under_way(stage)
+    for _ in range(20):
+        stage.sim.sleep(15)
+        eye.look()
+    assert calls(stage)["DescribeInstanceRefreshes"] == 1
+
+
+def test_without_the_right_to_see_refreshes_the_roll_goes_on_and_says_so() -> None:
+    stage = set_stage(GroupSet(hosts=3))
+    with denying(stage, "DescribeInstanceRefreshes"):
+        eye = under_way(stage)
+        assert not eye.look().groups["web"].refresh
+    assert [finding.code for finding in eye.findings.values()] == ["EC190"]
+
+
+def test_a_group_that_is_being_deleted_is_gone_from_the_picture() -> None:
+    stage = set_stage(GroupSet(hosts=3), GroupSet(name="api", hosts=2))
+    eye = under_way(stage)
+    assert set(eye.look().groups) == {"web"}
+    stage.sim.scaling.delete("web", force=True)
+    seen = eye.look()
+    assert (seen.groups, seen.hosts, list(seen.ledgers)) == ({}, {}, ["web"])
+    assert observer(stage).look().groups == {}, "another life sees the same"
+
+
+def test_a_group_that_goes_before_the_roll_has_begun_is_not_found() -> None:
+    stage = set_stage(GroupSet(hosts=3))
+    eye = observer(stage)
+    eye.look()
+    stage.sim.scaling.delete("web", force=True)
+    with pytest.raises(NotFound, match="web is gone"):
+        eye.look()

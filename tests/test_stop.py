@@ -45,6 +45,9 @@ LATE: Facts = {"launched_at": ago(2)}
 FAILED = Activity(status="Failed", cause="", message="no capacity", at=ago(1))
 CARRYING: Facts = {"tasks": [task("t1", "i-1")], "services": [service()]}
 
+DOUBTED = {"target:web": ago(1)}
+"""For a minute the target has read as something else than what it was set to."""
+
 GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a host came up with the old image after the target was set: never one more outdated host": (
         rolling(old("i-1"), old("i-2"), old("i-3", **LATE)),
@@ -73,18 +76,23 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     ),
     "the target is not set yet: nothing came up wrong": (
         rolling(old("i-1"), old("i-2", **LATE), new("i-3"), page={"pointed_at": None}, group={"launches": ()}),
-        memory(),
+        memory(waiting=DOUBTED),
         "*was made to launch something else*",
     ),
     "somebody made the group launch another image": (
         rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches("ami-hot", "3"),)}),
-        memory(),
+        memory(waiting=DOUBTED),
         "web was made to launch ami-hot by somebody else; this roll had set ami-new",
     ),
     "somebody gave the group another template": (
         rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches("ami-hot", "3", name="lt-9"),)}),
-        memory(),
+        memory(waiting=DOUBTED),
         "web was made to launch something else by somebody else; *",
+    ),
+    "the target reads as it was before: the reading may be an older one": (
+        rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches(OLD, "1"),)}),
+        memory(),
+        "",
     ),
     "AWS's parameter has moved on: nobody else did that": (
         rolling(
@@ -105,7 +113,7 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a drain takes longer than it may": (
         rolling(old("i-1", draining=True, drain_mark=marked(31)), old("i-2"), new("i-3"), **CARRYING),
         memory(),
-        "i-1 has not been drained within 0:30:00: 1 not yet replaced elsewhere (shop)",
+        "i-1 has not been drained within 30m: 1 not yet replaced elsewhere (shop)",
     ),
     "a drain takes as long as it may": (
         rolling(old("i-1", draining=True, drain_mark=marked(30)), old("i-2"), new("i-3"), **CARRYING),
@@ -125,7 +133,7 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a new host does not become ready": (
         rolling(old("i-1"), old("i-2"), new("i-3", booting=True)),
         memory(waiting={"boot:i-3": ago(16)}),
-        "i-3 has not become ready within 0:15:00: it is Pending",
+        "i-3 has not become ready within 15m: it is Pending",
     ),
     "a new host has as long as it may": (
         rolling(old("i-1"), old("i-2"), new("i-3", booting=True)),
@@ -140,12 +148,12 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "hosts do not come: the reason is told": (
         rolling(old("i-1"), old("i-2"), group={"failures": (FAILED,)}),
         memory(waiting={"launch:web": ago(16)}),
-        "only 2 of 3 hosts of web came within 0:15:00; last launch failed: no capacity",
+        "only 2 of 3 hosts of web came within 15m; last launch failed: no capacity",
     ),
     "hosts do not come, and nothing says why": (
         rolling(old("i-1"), old("i-2")),
         memory(waiting={"launch:web": ago(16)}),
-        "only 2 of 3 hosts of web came within 0:15:00",
+        "only 2 of 3 hosts of web came within 15m",
     ),
     "hosts have as long as they may": (
         rolling(old("i-1"), old("i-2")),
@@ -157,6 +165,37 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
         memory(waiting={"launch:web": ago(16)}),
         "",
     ),
+    "Launch was suspended by somebody: that is why": (
+        rolling(old("i-1"), old("i-2"), group={"failures": (FAILED,), "suspended": frozenset({"Launch"})}),
+        memory(waiting={"launch:web": ago(16)}),
+        "only 2 of 3 hosts of web came within 15m; Launch is suspended in web",
+    ),
+    "new hosts come and go again": (
+        rolling(old("i-1"), old("i-2")),
+        memory(left=2, lost=2, shaky={"i-3": 0}),
+        "3 new hosts of web came and went again while 2 are still to be replaced",
+    ),
+    "two of them may": (rolling(old("i-1"), old("i-2")), memory(left=2, lost=1, shaky={"i-3": 0}), ""),
+    "of a large surge as many may as were borrowed": (
+        rolling(old("i-1"), old("i-2"), surge=5),
+        memory(left=2, lost=4, shaky={"i-3": 0}),
+        "",
+    ),
+    "a group without room has lost hosts as well": (
+        rolling(old("i-1"), old("i-2"), page={"room": None}),
+        memory(left=2, lost=3),
+        "3 new hosts of web came and went again while 2 are still to be replaced",
+    ),
+    "somebody has started an instance refresh": (
+        rolling(old("i-1"), old("i-2"), group={"refresh": "r-1"}),
+        memory(),
+        "instance refresh r-1 replaces hosts of web: somebody else started it",
+    ),
+    "a roll that is being ended does not mind the refresh": (
+        rolling(old("i-1"), old("i-2"), group={"refresh": "r-1"}, roll=roll(aborting=True)),
+        memory(),
+        "",
+    ),
     "the zones stay uneven": (
         rolling(new("i-1"), new("i-2")),
         memory(waiting={"zones:web": ago(16)}),
@@ -166,17 +205,17 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "the target never reads back": (
         rolling(old("i-1")),
         memory(waiting={"target:web": ago(5.1)}),
-        "the launch target of web was set again and again for 0:05:00 and never read back",
+        "the launch target of web was set again and again for 5m and never read back",
     ),
     "the room never reads back": (
         rolling(old("i-1")),
         memory(waiting={"room:web": ago(5.1)}),
-        "the room of web was set again and again for 0:05:00 and never read back",
+        "the room of web was set again and again for 5m and never read back",
     ),
     "the give-back never reads back": (
         rolling(old("i-1")),
         memory(waiting={"return:web": ago(5.1)}),
-        "the give-back of web was set again and again for 0:05:00 and never read back",
+        "the give-back of web was set again and again for 5m and never read back",
     ),
     "a change has five minutes": (rolling(old("i-1")), memory(waiting={"room:web": ago(5)}), ""),
     "another group's wait is not this one's": (rolling(old("i-1")), memory(waiting={"room:api": ago(9)}), ""),
@@ -253,7 +292,7 @@ HALTING = {
         "halted: it had to",
         knows=STOP,
     ),
-    "the target was asked for and never came: nothing is there to go back": row(
+    "the target was asked for and does not show: it is put back all the same, a reading may be older": row(
         rolling(
             old("i-1"),
             old("i-2"),
@@ -261,7 +300,8 @@ HALTING = {
             group={**FREE, **BACK},
         ),
         "note web",
-        "halted: it had to",
+        "point lt-1 back to ami-old",
+        "wait undo web: until it launches ami-old again",
         knows=STOP,
     ),
     "the group's template is gone: what was asked for is taken back all the same": row(

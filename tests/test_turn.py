@@ -180,9 +180,22 @@ def test_expectations(one: Host, key: str, minutes: float, *, expected: bool) ->
     assert (knows.expected == {key: ago(minutes)}) is expected
 
 
+SHOWN = {
+    "a drain that was shown is remembered a while": (old("i-1", draining=True), "drain", "drained"),
+    "a termination that was shown is, too": (old("i-1", lifecycle="Terminating"), "gone", "went"),
+}
+
+
+@pytest.mark.parametrize(("one", "key", "kept"), SHOWN.values(), ids=SHOWN)
+def test_what_a_reading_has_shown_the_next_may_not_show(one: Host, key: str, kept: str) -> None:
+    picture = rolling(one, old("i-2"), new("i-3", booting=True))
+    assert f"{kept}:i-1" in after(picture, memory(expected={f"{key}:i-1": ago(0.5)})).expected
+    assert f"{kept}:i-1" not in after(picture, memory(expected={f"{kept}:i-1": ago(0.5)})).expected
+
+
 def test_a_drain_and_a_termination_are_to_be_seen_before_they_are_made_again() -> None:
     knows = after(rolling(old("i-1", draining=True), old("i-2"), new("i-3"), new("i-4"), surge=2))
-    assert knows.expected == {"gone:i-1": NOW, "drain:i-2": NOW}
+    assert knows.expected == {"gone:i-1": NOW, "drain:i-2": NOW, "size:web": NOW}
 
 
 def test_a_wait_keeps_its_beginning_and_says_its_end() -> None:
@@ -237,7 +250,33 @@ def test_the_end_says_what_was_done_and_what_was_not() -> None:
     assert decision.verdict == Verdict(
         result="halted",
         reason="1 outdated host(s) were skipped: somebody else drains them",
-        next="ecsroll replace --cluster prod, once they are ACTIVE or gone",
+        next="ecsroll replace --cluster prod (once they are ACTIVE or gone)",
         replaced=4,
         remaining=1,
     )
+
+
+LOSSES = {
+    "a new host that had not become ready is gone: one lost": (rolling(old("i-1"), new("i-2")), ["i-3"], 1, 2, 3),
+    "one that the group takes away is lost, too": (
+        rolling(old("i-1"), new("i-3", lifecycle="Terminating")),
+        ["i-3"],
+        1,
+        0,
+        1,
+    ),
+    "it is still there: nothing is lost": (rolling(old("i-1"), new("i-3", booting=True)), ["i-3"], 1, 2, 2),
+    "an old one has left since: the count begins anew": (rolling(old("i-1"), new("i-2")), ["i-3"], 2, 2, 0),
+    "the first look of a life counts nothing": (rolling(old("i-1"), new("i-2")), ["i-3"], None, 0, 0),
+}
+
+
+@pytest.mark.parametrize(("snapshot", "shaky", "left", "lost", "expected"), LOSSES.values(), ids=LOSSES)
+def test_losses(snapshot: Snapshot, shaky: list[str], left: int | None, lost: int, expected: int) -> None:
+    before = memory(shaky=dict.fromkeys(shaky, 0), left=left, lost=lost)
+    assert after(snapshot, before).lost == expected
+
+
+def test_a_host_that_we_ended_ourselves_is_not_lost() -> None:
+    before = memory(shaky={"i-3": 0}, left=1, expected={"gone:i-3": ago(0.1)})
+    assert after(rolling(old("i-1"), new("i-2")), before).lost == 0

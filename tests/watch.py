@@ -113,10 +113,10 @@ class Watch:
     # the truth
 
     def _cluster(self) -> Any:
-        return self.stage.sim.clusters.find(self.stage.cluster)
+        return self.stage.sim.clusters.clusters[self.stage.cluster]
 
     def _services(self) -> list[Service]:
-        found = self.stage.sim.clusters.find(self.stage.cluster).services.values()
+        found = self._cluster().services.values()
         return [service for service in found if not service.daemon and service.status == "ACTIVE"]
 
     def _host(self, name: str) -> ContainerInstance | None:
@@ -127,7 +127,7 @@ class Watch:
 
     def _serving(self, group: str) -> int:
         """Hosts that the scheduler can use and that the group keeps."""
-        members = self.stage.sim.scaling.groups[group].members
+        members = self.stage.sim.scaling.groups[group].members if group in self.stage.sim.scaling.groups else {}
         by_instance = self.stage.sim.clusters.by_instance
         return sum(
             member.state == "InService" and name in by_instance and by_instance[name].open
@@ -185,7 +185,11 @@ class Watch:
         stored = self.stage.sim.parameters._stored.get(f"/ecsroll/{self.stage.cluster}/ledger/{group}")
         room = json.loads(stored.versions[-1].value)["room"] if stored else None
         lent = room is not None and room["phase"] != "returning"
-        return lent and self.stage.sim.scaling.groups[group].min >= self.own_size(group)
+        return (
+            group in self.stage.sim.scaling.groups
+            and lent
+            and self.stage.sim.scaling.groups[group].min >= self.own_size(group)
+        )
 
     def _task_stopped(self, task: Task) -> None:
         """Promises 1 and 2: no task ends because its host does."""
@@ -275,7 +279,7 @@ class Watch:
     def check_end(self, verdict: Verdict) -> None:
         """Promises 3, 4 and 10: all is given back, or the verdict says what is owed."""
         self.look()
-        for name in self.before:
+        for name in self.before.keys() & self.stage.sim.scaling.groups.keys():
             for lent in self._lent(name):
                 if verdict.result != "halted":
                     self.breach(f"{name}: {lent} at the end")

@@ -92,6 +92,7 @@ locals {
           "autoscaling:DescribeInstanceRefreshes",
           "autoscaling:DescribeLaunchConfigurations",
           "autoscaling:DescribeLifecycleHooks",
+          "autoscaling:DescribeInstanceRefreshes",
           "autoscaling:DescribeScalingActivities",
           "autoscaling:DescribeWarmPool",
           "ec2:DescribeImages",
