@@ -205,8 +205,9 @@ def check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
         hint = f"ecsroll abort --cluster {cluster} finishes that; then replace again"
         raise Refused(f"roll {roll.epoch} is being ended", hint=hint)
     if roll.back != policy.back:
-        hint = f"ecsroll rollback --cluster {cluster} goes on with it; ecsroll abort ends it"
-        raise Refused(f"roll {roll.epoch} is a rollback that is not finished", hint=hint)
+        verb, what = ("rollback", "a rollback") if roll.back else ("replace", "no rollback, and one")
+        hint = f"ecsroll {verb} --cluster {cluster} goes on with it; ecsroll abort ends it"
+        raise Refused(f"roll {roll.epoch} is {what} that is not finished", hint=hint)
     was, now = roll.policy, noted(policy)
     if was != now:
         words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
@@ -278,8 +279,11 @@ class Run:
         lease = _lease(self.aws, self.cluster, self.policy, self.screen)
         lease.take()
         observer.epoch, self.aws.guard = lease.epoch, lease.keep
-        with self.stopping as asked, _released(lease):
-            yield Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
+        try:
+            with self.stopping as asked, _released(lease):
+                yield Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
+        finally:
+            self.aws.guard = None  # what comes after this run has a lease of its own
 
 
 def _bury_lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> None:
