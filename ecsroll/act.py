@@ -1,8 +1,8 @@
 """Action -> AWS: one match, each case safe to repeat, each answered with the fact that it made.
 
 Why each may be repeated: records, sizes, suspensions and states are set to a value, not changed by one; a template
-version is found by its description before it is made; a termination names its instance, and one that lowers
-DesiredCapacity is never sent twice without a reading in between.
+version is found by its description before it is made; a termination names its instance. One that lowers
+DesiredCapacity, and a change of size, are never sent twice without a reading in between.
 """
 
 import base64
@@ -101,8 +101,7 @@ class Actor:
                 self._deregister(action.host)
                 return self._event("host_deregistered", action, host=action.host.id)
             case Unprotect():
-                self._unprotect(action)
-                return self._event("protection_removed", action, group=action.group, hosts=list(action.hosts))
+                return self._event("protection_removed", action, group=action.group, hosts=self._unprotect(action))
             case _:  # pragma: no cover - mypy holds the match complete
                 assert_never(action)
 
@@ -112,7 +111,8 @@ class Actor:
     # the group
 
     def _set_size(self, action: SetSize) -> Event:
-        self.aws.call(
+        # Once: where the answer is lost, the next reading shows whether it landed, and others may set theirs meanwhile.
+        self.aws.call_once(
             "autoscaling",
             "update_auto_scaling_group",
             AutoScalingGroupName=action.group,
@@ -125,15 +125,22 @@ class Actor:
     def _processes(self, operation: str, group: str) -> None:
         self.aws.call("autoscaling", operation, AutoScalingGroupName=group, ScalingProcesses=["AZRebalance"])
 
-    def _unprotect(self, action: Unprotect) -> None:
+    def _unprotect(self, action: Unprotect) -> list[str]:
+        """The hosts that were. One on its way out fails the whole call (facts 5.2): the next reading shows which."""
+        done: list[str] = []
         for some in chunks(action.hosts, 50):
-            self.aws.call(
-                "autoscaling",
-                "set_instance_protection",
-                AutoScalingGroupName=action.group,
-                InstanceIds=list(some),
-                ProtectedFromScaleIn=False,
-            )
+            try:
+                self.aws.call(
+                    "autoscaling",
+                    "set_instance_protection",
+                    AutoScalingGroupName=action.group,
+                    InstanceIds=list(some),
+                    ProtectedFromScaleIn=False,
+                )
+            except AwsRefusal:
+                continue
+            done += some
+        return done
 
     # the launch target
 

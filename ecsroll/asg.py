@@ -79,11 +79,15 @@ def landed(group: Group, room: Room) -> bool:
 
 
 def unasked(group: Group, room: Room) -> bool:
-    """Whether the first asking was noted and never made (a process died between): the bounds read as they were.
+    """Whether the first asking was noted and never made (a process died between): all of it reads as it was.
 
-    What the group wants may have changed since, so then it is asked anew from what it wants today.
+    What the group wants may have changed since, so then it is asked anew from what it wants today. Bounds that somebody
+    has put back before a reading showed them (a ``terraform apply``) must not count as never asked for: DesiredCapacity
+    has been lifted then, and would be a second time. The protection at birth was set by the same call, and tells.
     """
-    return not room.lent and not landed(group, room) and (group.min, group.max) == (room.min_was, room.max_was)
+    as_it_was = (room.min_was, room.max_was, room.protects_was)
+    reads = (group.min, group.max, group.protects_new)
+    return not room.lent and not landed(group, room) and reads == as_it_was
 
 
 def bounds(room: Room, group: Group, why: str) -> SetSize:

@@ -29,7 +29,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 
-__all__ = ["Aws", "Clients", "Pace", "chunks", "session"]
+__all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,11 @@ _REFILL: dict[tuple[str, str], float] = {
     ("ssm", ""): 3,
     ("sts", ""): 20,
     ("cloudwatch", ""): 9,  # DescribeAlarms
+    ("iam", ""): 10,  # unpublished
+    ("sqs", ""): 600,  # a standard queue takes nearly any number (facts 6.5)
+    ("sns", ""): 60,
+    ("events", ""): 60,
+    ("secretsmanager", ""): 20,
 }
 _BUCKET: dict[str, str] = {
     "ecs describe_clusters": "cluster read",
@@ -72,6 +77,7 @@ _BUCKET: dict[str, str] = {
     "ecs get_task_protection": "protection",
     "ec2 describe_instances": "read",
     "ec2 describe_images": "read",
+    "ec2 describe_instance_types": "read",
     "ec2 describe_launch_templates": "read",
     "ec2 describe_launch_template_versions": "read",
     "ssm get_parameter": "read",
@@ -150,6 +156,24 @@ def session(region: str | None = None, profile: str | None = None, *, call_timeo
     return _Session(made, call_timeout)
 
 
+def place_of(region: str | None = None, profile: str | None = None) -> tuple[str | None, str]:
+    """The region that the standard AWS environment means, if any, and the partition it is in. Needs no credentials.
+
+    Raises UsageError with an unknown profile or a word that is no region.
+    """
+    try:
+        made = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
+        found = made.region_name
+        return found, made.get_partition_for_region(found) if found else "aws"
+    except ProfileNotFound as error:
+        raise UsageError(
+            f"there is no AWS profile {profile or os.environ.get('AWS_PROFILE')!r}",
+            hint="aws configure list-profiles shows them",
+        ) from error
+    except BotoCoreError as error:
+        raise UsageError(f"{region or 'the region'} is no AWS region: {error}", hint="such as eu-central-1") from error
+
+
 @dataclass
 class _Session:
     made: boto3.Session
@@ -215,6 +239,11 @@ class Aws:
         self.pace = Pace(self.clock)
         self.lock = threading.Lock()
 
+    @property
+    def region(self) -> str:
+        """Where this is."""
+        return str(self._client("ecs").meta.region_name)
+
     def call(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """One call: paced, retried while the trouble is a passing one.
 
@@ -253,17 +282,22 @@ class Aws:
         return answer
 
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        changes = not operation.startswith(("describe", "list", "get"))
+        changes = not (operation.startswith(("describe", "list", "get", "simulate")) or params.get("DryRun"))
         self.pace.take(service, operation)
         if self.guard is not None:
             self.guard()
+        client = self._client(service)
+        with self.lock:
+            self.made_calls += 1
+            self.changes += changes
+        answer: dict[str, Any] = getattr(client, operation)(**params)
+        return answer
+
+    def _client(self, service: str) -> Any:
         with self.lock:
             if service not in self.made:
                 self.made[service] = self.clients.client(service)
-            self.made_calls += 1
-            self.changes += changes
-        answer: dict[str, Any] = getattr(self.made[service], operation)(**params)
-        return answer
+            return self.made[service]
 
     def unguarded(self) -> "Aws":
         """The same clients and pace, without the guard and with counts of its own: for the guard's own calls."""
@@ -302,6 +336,11 @@ def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
 
 def _code(error: BaseException) -> str:
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def denied(error: AwsUnavailable) -> bool:
+    """Whether AWS denied it to these credentials; else it could not be reached, or not be asked."""
+    return error.__cause__ is not None and _code(error.__cause__) in _DENIED
 
 
 def _passes(error: BaseException) -> bool:

@@ -2,17 +2,20 @@
 
 import dataclasses
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
 from ecsroll.options import (
+    AnyCluster,
     Clusters,
     Config,
     Given,
@@ -20,10 +23,14 @@ from ecsroll.options import (
     OneCluster,
     Outside,
     Profile,
+    Queue,
     Quiet,
     Region,
     Shared,
+    Tell,
+    Topics,
     Verbose,
+    WebhookSecret,
     Yes,
     command,
     confirmation,
@@ -97,7 +104,12 @@ def replace(
         bool,
         typer.Option("--side-by-side", envvar="ECSROLL_SIDE_BY_SIDE", help="Roll several clusters at the same time."),
     ] = False,
+    tell: Tell = None,
+    webhook_secret: WebhookSecret = None,
     yes: Yes = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", envvar="ECSROLL_DRY_RUN", help="Only plan it: ecsroll plan with this policy.")
+    ] = False,
 ) -> None:
     """Replace a cluster's outdated hosts, or go on with a roll that was cut off.
 
@@ -110,11 +122,14 @@ def replace(
     """
     from ecsroll import several
 
+    shared = shared.telling(tell, webhook_secret)
     names = list(dict.fromkeys(cluster or shared.file.clusters))
     if not names:
         raise UsageError("no cluster was named", hint="give --cluster, or a table for each in ecsroll.toml")
     named(*names)
     policies = {name: given.policy(shared.file.layers(name)) for name in names}
+    if dry_run:
+        _plan(shared, policies)
     at_once = (side_by_side or shared.file.side_by_side) and len(names) > 1
     if at_once and not yes:
         raise UsageError("side by side nobody can be asked for each cluster", hint="give --yes to roll without asking")
@@ -157,13 +172,22 @@ def _replace(
 ) -> "Result":
     """Roll one cluster. ``asked``: how a signal is heard by several at once; else this one hears it by itself."""
     from ecsroll.commands import replace_hosts
+    from ecsroll.result import of_error
+    from ecsroll.telling import Telling
 
     here = shared.at(cluster)
     screen = here.screen(f"ecsroll replace · {cluster}", cluster, one_of_many=asked is not None)
     stopping = nullcontext(asked) if asked is not None else here.signals(policy)
+    told = Telling(screen, here.sinks(screen.event), cluster, shared.outside.clock)
     try:
         aws = here.aws(call_timeout=min(20.0, policy.lease_ttl.total_seconds() / 3))
-        return replace_hosts(aws, cluster, policy, screen, confirm, stopping)
+        result = replace_hosts(aws, cluster, policy, told, confirm, stopping)
+    except EcsrollError as error:
+        told.finish(of_error(error, command="replace", cluster=cluster))
+        raise
+    else:
+        told.finish(result)
+        return result
     finally:
         screen.close()
 
@@ -171,9 +195,50 @@ def _replace(
 _HOW = tuple(
     setting.name
     for setting in SETTINGS
-    if not setting.noted and setting.name not in {"window", "outside-window", "rollback-on-failure"}
+    if not setting.noted and setting.name not in {"window", "outside-window", "rollback-on-failure", "allow"}
 )
 """How to roll, without what is to be rolled and when: a rollback knows that by itself."""
+
+
+@command(app)
+def plan(shared: Shared, given: Given, cluster: Clusters = None) -> None:
+    """Show what replace would do: how long it takes, what moves when, what stands in its way. Changes nothing.
+
+    The roll is rehearsed on a simulated copy of the cluster, at the pace that its own past shows.
+    Exits with 4 when something would make replace refuse, or halt.
+    """
+    names = list(dict.fromkeys(cluster or shared.file.clusters))
+    if not names:
+        raise UsageError("no cluster was named", hint="give --cluster, or a table for each in ecsroll.toml")
+    named(*names)
+    _plan(shared, {name: given.policy(shared.file.layers(name)) for name in names})
+
+
+def _plan(shared: Shared, policies: "dict[str, Policy]") -> NoReturn:
+    """Plan the rolls of these clusters, one after the other, and leave."""
+    from ecsroll import several
+    from ecsroll.plan import plan as planned
+    from ecsroll.render import show_cluster
+    from ecsroll.result import of_error
+
+    def one(cluster: str) -> "Result":
+        here = shared.at(cluster)
+        screen = here.screen(f"ecsroll plan · {cluster}", cluster)
+        try:
+            return planned(here.aws(), cluster, policies[cluster], screen)
+        finally:
+            screen.close()
+
+    def one_of_many(cluster: str) -> "Result":
+        try:
+            result = one(cluster)
+        except EcsrollError as error:
+            result = of_error(error, command="plan", cluster=cluster)
+        show_cluster(result, shared.outside.clock.now(), out=shared.outside.out, as_json=shared.json)
+        return result
+
+    names = list(policies)
+    shared.finish(one(names[0]) if len(names) == 1 else several.in_turn("plan", names, one_of_many))
 
 
 @command(app, "check-ami", settings=("min-ami-age", "deny-ami"))
@@ -188,6 +253,12 @@ def check_ami(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", envvar="ECSROLL_EXIT_CODE", help="Exit with 8 when something is outdated.")
     ] = False,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ECSROLL_PUBLISH", help="Tell this SNS topic of what is outdated, in the schema of AWS's ECS topic."
+        ),
+    ] = None,
 ) -> None:
     """Show what runs, what is newest, how far behind it is and what changed."""
     from ecsroll.commands import check_ami as checked
@@ -198,9 +269,87 @@ def check_ami(
         what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
         raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
     named(*cluster or ())
+    if publish is not None and not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+", publish):
+        raise UsageError(
+            f"--publish {publish}: this is no ARN of a topic", hint="such as arn:aws:sns:REGION:ACCOUNT:NAME"
+        )
     only = cluster[0] if cluster and len(cluster) == 1 else ""  # of several, the policy of all is what they share
     policy = given.policy(shared.file.layers(only))
-    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy))
+    shared.finish(checked(shared.at(only).aws(), cluster or (), exit_code=exit_code, policy=policy, publish=publish))
+
+
+@command(app)
+def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
+    shared: Shared,
+    given: Given,
+    queue: Queue = None,
+    cluster: Clusters = None,
+    on_ami: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_ON_AMI",
+            help="What to do about a newer image: notify, plan (what a roll would do), or replace.",
+        ),
+    ] = "notify",
+    once: Annotated[
+        bool,
+        typer.Option("--once", envvar="ECSROLL_ONCE", help="Empty the queue, look at the images once, and leave."),
+    ] = False,
+    ami_interval: Annotated[
+        str, typer.Option(envvar="ECSROLL_AMI_INTERVAL", help="Time between two looks at AWS's image parameters.")
+    ] = "5m",
+    visibility: Annotated[
+        str,
+        typer.Option(
+            envvar="ECSROLL_VISIBILITY", help="How long a message is nobody else's; extended while a roll goes on."
+        ),
+    ] = "5m",
+    topic: Topics = None,
+    tell: Tell = None,
+    webhook_secret: WebhookSecret = None,
+) -> None:
+    """Take notices and ECS's events from a queue, look for new images, and tell somebody or start a roll.
+
+    Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host.
+    Without --cluster, the clusters of the policy file are watched, else every cluster of the region.
+    Without --queue, only the images are watched.
+    """
+    from ecsroll.watching import settled, watcher
+
+    words = {"on-ami": on_ami, "ami-interval": ami_interval, "visibility": visibility}
+    wanted = settled(words, queue, cluster or list(shared.file.clusters), topic or ())
+    shared = shared.telling(tell, webhook_secret)
+    with shared.signals(given.policy(), "finishing what is begun") or nullcontext(lambda: None) as stopping:
+        there = watcher(wanted, shared, lambda name: given.policy(shared.file.layers(name)))
+        shared.finish(there.run(stopping, once=once))
+
+
+@command(app, settings=("poll-interval", "stop-grace"))
+def events(
+    shared: Shared,
+    given: Given,
+    cluster: OneCluster,
+    queue: Queue = None,
+    since: Annotated[
+        str, typer.Option(envvar="ECSROLL_SINCE", help="Begin with what happened this long ago; ECS forgets after 1h.")
+    ] = "1h",
+    once: Annotated[
+        bool, typer.Option("--once", envvar="ECSROLL_ONCE", help="Show what has happened, and leave.")
+    ] = False,
+    topic: Topics = None,
+) -> None:
+    """Follow what happens on a cluster: tasks that fail, with reason and exit code, stops, services, hosts.
+
+    Without --queue it asks ECS. A queue has to be one of its own: what is read from it is deleted.
+    """
+    from ecsroll.watching import tail
+
+    named(cluster)
+    shared = shared.at(cluster)
+    policy = given.policy(shared.file.layers(cluster))
+    with shared.signals(policy, "leaving") or nullcontext(lambda: None) as stopping:
+        there = tail(shared, cluster, queue, since, policy, topic or ())
+        shared.finish(there.run(stopping, once=once))
 
 
 @command(app, settings=("drain-timeout", "poll-interval", "lease-ttl", "stop-grace"))
@@ -253,6 +402,64 @@ def status(shared: Shared, given: Given, cluster: OneCluster) -> None:
     shared.finish(standing(shared.at(cluster).aws(), cluster, given.policy(shared.file.layers(cluster))))
 
 
+@command(app, "iam-policy", settings=("asg",))
+def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
+    shared: Shared,
+    given: Given,
+    cluster: AnyCluster = None,
+    account: Annotated[str | None, typer.Option(envvar="ECSROLL_ACCOUNT", help="The account's 12 digits.")] = None,
+    image_parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ECSROLL_IMAGE_PARAMETER", help="A parameter, tagged ecsroll:group, that a template names."
+        ),
+    ] = None,
+    launch_template: Annotated[
+        list[str] | None,
+        typer.Option(envvar="ECSROLL_LAUNCH_TEMPLATE", help="The id of a template that names the image itself."),
+    ] = None,
+    launch_configurations: Annotated[
+        bool,
+        typer.Option(
+            "--launch-configurations", envvar="ECSROLL_LAUNCH_CONFIGURATIONS", help="Groups have launch configurations."
+        ),
+    ] = False,
+    host_role: Annotated[
+        list[str] | None, typer.Option(envvar="ECSROLL_HOST_ROLE", help="The role that these give to hosts.")
+    ] = None,
+    alarm: Annotated[
+        list[str] | None, typer.Option(envvar="ECSROLL_ALARM", help="An alarm that stops the roll: it has to be seen.")
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", envvar="ECSROLL_READ_ONLY", help="For the commands that change nothing.")
+    ] = False,
+) -> None:
+    """Print the least policy that a roll needs, with the reason for each action. Asks nothing of AWS.
+
+    The policy is on stdout, as JSON to paste; the reasons are on stderr.
+    What is not named is any; how groups launch: by parameters or templates, unless it is said.
+    """
+    from ecsroll.aws import place_of
+    from ecsroll.iam_policy import Asked
+    from ecsroll.iam_policy import iam_policy as made
+
+    region, partition = place_of(shared.region, shared.profile)
+    asked = Asked(
+        partition=partition,
+        region=region,
+        account=account,
+        cluster=cluster,
+        groups=given.policy().groups,
+        image_parameters=image_parameter or (),
+        launch_templates=launch_template or (),
+        host_roles=host_role or (),
+        configurations=launch_configurations,
+        alarms=bool(alarm),
+        read_only=read_only,
+    )
+    shared.finish(made(asked))
+
+
 @command(app)
 def demo(
     shared: Shared,
@@ -261,14 +468,27 @@ def demo(
         typer.Option(help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.", min=0),
     ] = 60.0,
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of 127.0.0.1 for --serve; without it, a free one.", min=0, max=65535)
+    ] = None,
 ) -> None:
-    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds."""
+    """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds.
+
+    With --serve it rolls nothing: it waits to be rolled, from another terminal, by ecsroll or any AWS client.
+    """
     from ecsroll.aws import Aws
     from ecsroll.commands import replace_hosts
-    from ecsroll.demo import DemoClock, demo_stage
+    from ecsroll.demo import DemoClock, check_words, demo_stage, serve_demo
     from ecsroll.policy import settle
 
+    check_words(serve=serve, port=port, speed=speed, quiet=shared.quiet)
     stage = demo_stage(seed=seed)
+    if serve:
+        tell = partial(shared.invite, stage.cluster)
+        shared.finish(serve_demo(stage, port=port or 0, speed=speed, tell=tell, ending=shared.outside.ending))
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind", stage.cluster)
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
     policy = settle({"max-surge": "2"})

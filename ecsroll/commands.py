@@ -25,11 +25,13 @@ from ecsroll.errors import (
     Refused,
 )
 from ecsroll.events import Event
+from ecsroll.examine import examine
 from ecsroll.image_rules import ImageRules
 from ecsroll.images import AwsImages, choose_images, group_images, rules_of
 from ecsroll.lease import Lease, Standing, standing
 from ecsroll.ledger import Roll
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
+from ecsroll.notices import notice_text
 from ecsroll.observe import Observer
 from ecsroll.policy import noted
 from ecsroll.preflight import preflight
@@ -37,7 +39,17 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Run", "Screen", "Stopping", "abort", "check_ami", "check_same", "nothing_to_do", "replace_hosts", "status"]
+__all__ = [
+    "Run",
+    "Screen",
+    "Stopping",
+    "abort",
+    "check_ami",
+    "check_same",
+    "intended",
+    "replace_hosts",
+    "status",
+]
 
 
 class Screen(Protocol):
@@ -98,12 +110,9 @@ def replace_hosts(
     """
     observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
-    _check_there(observer)
-    _check_instances(seen, policy)
-    check_same(cluster, seen.roll, policy)
-    policy = replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, aws))
-    findings = (*preflight(seen, policy), *observer.findings.values())
+    policy = intended(observer, seen, policy)
     decision, _ = decide(seen, Memory(), policy)
+    findings = _findings(aws, observer, seen, policy, decision)
     if decision.verdict is not None and decision.verdict.result in {"nothing", "refused"}:
         if decision.verdict.result == "nothing":
             _bury_lease(aws, cluster, policy, screen)
@@ -124,25 +133,33 @@ def replace_hosts(
         begin=lambda there: check_same(cluster, there.records.read().roll, policy),
     )
     result = run.go(observer, findings)
-    if not (result.judged and policy.rollback_on_failure):
-        return result
-    from ecsroll.rollback import after_failure, rollback  # noqa: PLC0415 - it is made of these commands
+    if result.judged and policy.rollback_on_failure:
+        from ecsroll.rollback import after_failure  # noqa: PLC0415 - it is made of these commands
 
-    try:
-        back = rollback(aws, cluster, policy, screen, lambda _: True, stopping)
-    except EcsrollError as error:
-        back = of_error(error, command="rollback", cluster=cluster)
-    return after_failure(result, back)
+        return after_failure(result, aws, cluster, policy, screen, stopping)
+    return result
 
 
-def nothing_to_do(seen: Snapshot, policy: Policy) -> bool:
-    """Whether no host would be replaced, and no roll is under way."""
-    verdict = decide(seen, Memory(), policy)[0].verdict
-    return verdict is not None and verdict.result == "nothing"
+def _findings(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy, decision: Decision) -> tuple[Finding, ...]:
+    """Everything worth knowing before a roll begins. One that is under way goes on, and nothing is read for it."""
+    begins = seen.roll is None and decision.verdict is None
+    found = examine(aws, observer, seen, policy).findings if begins else preflight(seen, policy)
+    return tuple(dict.fromkeys((*found, *observer.findings.values())))
 
 
 def _images(seen: Snapshot, policy: Policy, aws: Aws) -> dict[str, str]:
     return choose_images(policy.ami, seen, aws, rules_of(policy, aws.clock.now()))
+
+
+def intended(observer: Observer, seen: Snapshot, policy: Policy) -> Policy:
+    """The policy with the images that it means for a cluster that has just been looked at.
+
+    Raises NotFound and Refused where it can not be rolled so: ``replace`` and ``plan`` say the same.
+    """
+    _check_there(observer)
+    _check_instances(seen, policy)
+    check_same(observer.cluster, seen.roll, policy)
+    return replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, observer.aws))
 
 
 def abort(
@@ -269,8 +286,12 @@ class Run:
         if isinstance(error, AwsRefusal) and error.code == "ClusterNotFoundException":
             hint = f"ecsroll abort --cluster {self.cluster} (gives back what was borrowed)"
             return Halted(f"the cluster {self.cluster!r} was deleted while the roll went on", hint=hint)
+        again = f"ecsroll {self.command} --cluster {self.cluster}"
+        if isinstance(error, AwsRefusal) and "AutoScalingGroup name not found" in error.sentence:
+            # Deleted between the look and the call: the next life sees that it is gone, and what that means.
+            return Halted(f"a group was deleted while the roll went on: {error}", hint=f"{again} (goes on without it)")
         if isinstance(error, AwsUnavailable):
-            error.hint = f"ecsroll {self.command} --cluster {self.cluster} ({error.hint})"
+            error.hint = f"{again} ({error.hint})"
         return error
 
     @contextmanager
@@ -336,24 +357,19 @@ def _cut_off(result: Result, story: _Story, policy: Policy) -> Result:
 def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
     blocking = [finding for finding in findings if finding.severity == "blocking"]
     first = blocking[0]
+    codes = sorted({finding.code for finding in blocking})
     return Result(
         command="replace",
         result="refused",
         exit_code=Refused.exit_code,
         cluster=cluster,
         reason=f"{first.code} {first.subject}: {first.measured}",
-        next=first.fix,
+        next=f"{first.fix}; to go on in spite of it: {' '.join(f'--allow {code}' for code in codes)}",
         findings=findings,
     )
 
 
-_EXITS = {
-    "done": EXIT_OK,
-    "nothing": EXIT_OK,
-    "refused": Refused.exit_code,
-    "halted": Halted.exit_code,
-    "interrupted": EXIT_INTERRUPTED,
-}
+_EXITS = {"refused": Refused.exit_code, "halted": Halted.exit_code, "interrupted": EXIT_INTERRUPTED}
 
 
 def _result(
@@ -364,7 +380,7 @@ def _result(
     return Result(
         command=command,
         result=verdict.result,
-        exit_code=_EXITS[verdict.result],
+        exit_code=_EXITS.get(verdict.result, EXIT_OK),
         cluster=cluster,
         reason=verdict.reason,
         next=verdict.next,
@@ -478,10 +494,13 @@ def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict
 # check-ami -------------------------------------------------------------------------------------------------------
 
 
-def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Policy | None = None) -> Result:
+def check_ami(
+    aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Policy | None = None, publish: str | None = None
+) -> Result:
     """What runs, what is newest, how far behind, what changed: for the clusters named, or for all of them.
 
     The newest is the newest that the policy's image rules let be launched: what ``replace`` would go to.
+    ``publish``: the topic that is told of what is outdated. Raises NotFound where there is none.
     """
     everywhere = not clusters
     names = list(clusters) or _all_clusters(aws)
@@ -508,8 +527,25 @@ def check_ami(aws: Aws, clusters: Sequence[str], *, exit_code: bool, policy: Pol
         else "no group was found",
         next=f"ecsroll replace --cluster {behind[0]['cluster']}" if behind else "",
         remaining=sum(row["hosts_behind"] for row in rows),
-        more={"groups": rows, "passed_over": passed},
+        more={
+            "groups": rows,
+            "passed_over": passed,
+            **({"published": _publish(aws, publish, rows)} if publish else {}),
+        },
     )
+
+
+def _publish(aws: Aws, topic: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Tell a topic, in AWS's own schema; the message's id, or None where nothing is outdated."""
+    text = notice_text(rows, aws.region)
+    if text is None:
+        return None
+    try:
+        return str(aws.call("sns", "publish", TopicArn=topic, Message=text)["MessageId"])
+    except AwsRefusal as no:
+        if no.code in {"NotFound", "NotFoundException"}:
+            raise NotFound(f"there is no topic {topic}", hint="check region and account in its ARN") from no
+        raise
 
 
 def _all_clusters(aws: Aws) -> list[str]:

@@ -399,7 +399,12 @@ def _daemons_on(turn: Turn, host: Host) -> int:
 
 def _explain(turn: Turn) -> None:
     reason = f"{len(turn.ready)} ready, {_need(turn)} needed besides the next to be drained"
-    turn.wait("successor", turn.group.name, reason)
+    unseen = any(turn.expects("drain", host.id) for host in turn.live)
+    if unseen or turn.draining or turn.arriving or len(turn.live) < turn.group.desired:
+        turn.wait("successor", turn.group.name, reason)
+    else:
+        # Nobody is on the way whose coming would end this wait: somebody else keeps a host, so it has an end.
+        turn.wait("stuck", turn.group.name, reason, limit=turn.policy.boot_timeout)
 
 
 def _unregistered(host: Host) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["KINDS", "Event"]
+__all__ = ["FOR_PEOPLE", "KINDS", "WATCHED", "Event"]
 
 KINDS: Mapping[str, str] = {
     "roll_opened": "the roll was written down: group order, images, policy",
@@ -30,7 +30,42 @@ KINDS: Mapping[str, str] = {
     "protection_removed": "new hosts lost the protection they were born with",
     "waiting": "what the roll waits for changed",
     "cluster_finished": "one of several clusters has come to its end",
+    "serving": "the simulated AWS can be reached",
 }
+
+WATCHED: Mapping[str, str] = {
+    "watch_started": "a watcher began, with what it watches",
+    "ami_noticed": "a topic said that there is a new image",
+    "ami_outdated": "hosts run something older than the newest image",
+    "roll_planned": "what a roll would do about it",
+    "roll_ended": "a roll has ended, one way or another",
+    "task_failed": "a task ended that should not have, or did not start",
+    "task_stopped": "a task was rightly stopped",
+    "service_changed": "ECS said something of a service or its deployment",
+    "host_changed": "a host came, went, drains, or its agent did",
+    "alert_raised": "something is wrong and stays so",
+    "alert_cleared": "what was wrong is over",
+    "message_refused": "a message could not be used: forged, malformed, replayed, from an unknown topic",
+    "watch_trouble": "something that the watcher needs can not be read or written at the moment",
+    "sink_failed": "a place that is told facts takes none",
+}
+"""What ``watch`` and ``events`` tell besides."""
+
+FOR_PEOPLE = frozenset(
+    {
+        "roll_opened",
+        "roll_closed",
+        "roll_ended",
+        "target_restored",
+        "ami_outdated",
+        "roll_planned",
+        "watch_trouble",
+        "alert_raised",
+        "alert_cleared",
+        "sink_failed",
+    }
+)
+"""What goes to places where people read along: mail and chat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

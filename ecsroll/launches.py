@@ -23,6 +23,8 @@ class LaunchReader:
     aws: Aws
     known: dict[str, tuple[object, tuple[Launches, ...]]] = field(default_factory=dict)
     owners: dict[str, str | None] = field(default_factory=dict)
+    followers: dict[str, set[str]] | None = None
+    """Parameter -> groups outside the roll whose templates read it; None until it is asked for."""
 
     def of(self, group: Answer, *, afresh: bool, others: Sequence[Answer]) -> tuple[Launches, ...]:
         """What the group launches now, one for each template that it names.
@@ -52,8 +54,47 @@ class LaunchReader:
         parameter = parameter_in(version.get("LaunchTemplateData", {}).get("ImageId") or "")
         value = self.value(parameter) if parameter else None
         launches = launches_by(spec, version, value, self._owner(parameter) if parameter else None, group)
-        sharing = tuple(sorted(name for other in others if (name := _shares(launches, other))))
-        return replace(launches, shared_with=sharing)
+        sharing = {name for other in others if (name := _shares(launches, other))}
+        if launches.place is Place.PARAMETER and parameter is not None:
+            sharing |= self._followers(others).get(parameter, set())
+        return replace(launches, shared_with=tuple(sorted(sharing)))
+
+    def _followers(self, others: Sequence[Answer]) -> dict[str, set[str]]:
+        """Which groups read a parameter by a template of their own. Asked once, and only where the roll sets one."""
+        if self.followers is None:
+            self.followers = {}
+            specs = [(each["AutoScalingGroupName"], spec) for each in others for spec in launch_names(each)[0]]
+            images = self._images_of({_reference(spec) for _, spec in specs}) if specs else {}
+            for group, spec in specs:
+                parameter = parameter_in(images.get(_reference(spec), ""))
+                if parameter is not None:
+                    self.followers.setdefault(parameter, set()).add(group)
+        return self.followers
+
+    def _images_of(self, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """``(template, version)`` -> its ImageId: the latest and default ones of all templates in one listing."""
+        said = self.aws.pages(
+            "ec2", "describe_launch_template_versions", "LaunchTemplateVersions", Versions=["$Latest", "$Default"]
+        )
+        latest = {entry["LaunchTemplateId"]: entry["VersionNumber"] for entry in said}
+        for entry in said:
+            latest[entry["LaunchTemplateId"]] = max(latest[entry["LaunchTemplateId"]], entry["VersionNumber"])
+        ids = {entry["LaunchTemplateName"]: entry["LaunchTemplateId"] for entry in said}
+        found: dict[tuple[str, str], str] = {}
+        for entry in said:
+            template, number = entry["LaunchTemplateId"], entry["VersionNumber"]
+            names = [str(number)] + ["$Default"] * entry.get("DefaultVersion", False)
+            names += ["$Latest"] * (number == latest[template])
+            found |= {(template, name): entry["LaunchTemplateData"].get("ImageId", "") for name in names}
+        found |= {
+            (name, version): found[ids[name], version] for name, version in wanted if (ids.get(name), version) in found
+        }
+        for template, version in sorted(wanted - found.keys()):
+            key = "LaunchTemplateId" if template.startswith("lt-") else "LaunchTemplateName"
+            found[template, version] = self._version({key: template, "Version": version})["LaunchTemplateData"].get(
+                "ImageId", ""
+            )
+        return found
 
     def _version(self, spec: Answer) -> Mapping[str, Any]:
         which: dict[str, Any] = (
@@ -88,6 +129,10 @@ class LaunchReader:
             tags = {tag["Key"]: tag["Value"] for tag in answer.get("TagList", ())}
             self.owners[parameter] = tags.get(GROUP_TAG)
         return self.owners[parameter]
+
+
+def _reference(spec: Answer) -> tuple[str, str]:
+    return spec.get("LaunchTemplateId") or spec["LaunchTemplateName"], spec.get("Version") or "$Default"
 
 
 def _shares(launches: Launches, other: Answer) -> str | None:

@@ -73,6 +73,7 @@ class Observer:
         self.records = Records(self.aws, self.cluster)
         self.launches = LaunchReader(self.aws)
         self.signs = Signs(self.aws, self.cluster, self.alarms, self._optional)
+        self._began: tuple[datetime, float] | None = None
         self._containers: dict[str, Answer] = {}
         self._machines: dict[str, Answer] = {}
         self._tasks: dict[str, dict[str, Task]] = {}
@@ -94,7 +95,7 @@ class Observer:
 
         Raises NotFound for a cluster or group that is not there, AwsUnavailable when it can not be read.
         """
-        at = self.aws.clock.now()
+        at = self._now()
         if self.first is None:
             roll = self.records.read().roll
             self.first = survey(
@@ -119,6 +120,17 @@ class Observer:
             self._read_signs(written, at)
         return self._picture(at, written, raw, hosts)
 
+    def _now(self) -> datetime:
+        """The time of day when this process began, and what has passed since by a clock that never jumps.
+
+        Waits and timeouts are differences between pictures: a correction of the wall clock must not end one.
+        """
+        passed = self.aws.clock.elapsed()
+        if self._began is None:
+            self._began = (self.aws.clock.now(), passed)
+        began, then = self._began
+        return began + timedelta(seconds=passed - then)
+
     def tasks_now(self, arn: str) -> tuple[Task, ...]:
         """Every task on one container instance, read afresh: the last look before a termination."""
         self._list_host(arn)
@@ -129,6 +141,11 @@ class Observer:
         found = self._find([instance])
         arns = [arn for arn in found if self._containers[arn].get("ec2InstanceId") == instance]
         return self._containers[arns[0]] if arns else None
+
+    @property
+    def machines(self) -> Mapping[str, Answer]:
+        """The EC2 instances that have been read, as DescribeInstances says them."""
+        return self._machines
 
     # the first look
 

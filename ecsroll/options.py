@@ -12,10 +12,11 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -23,15 +24,19 @@ from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import UsageError
 from ecsroll.policy import SETTINGS, Layer, Setting, settle
 from ecsroll.policy_file import PolicyFile, find
+from ecsroll.signals import ending
 
 if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
+    from ecsroll.events import Event
     from ecsroll.model import Policy
     from ecsroll.render import QuietScreen
     from ecsroll.result import Result
     from ecsroll.signals import Signals
+    from ecsroll.sinks import Sinks
 
 __all__ = [
+    "AnyCluster",
     "Clusters",
     "Config",
     "Given",
@@ -39,10 +44,14 @@ __all__ = [
     "OneCluster",
     "Outside",
     "Profile",
+    "Queue",
     "Quiet",
     "Region",
     "Shared",
+    "Tell",
+    "Topics",
     "Verbose",
+    "WebhookSecret",
     "Yes",
     "command",
     "confirmation",
@@ -61,6 +70,10 @@ class Outside:
     err: TextIO = field(default_factory=lambda: sys.stderr)
     ask: Callable[[str], bool] | None = None
     """How a question is asked; None: on the terminal, if there is one."""
+    certificate: Callable[[str], bytes] | None = None
+    """Where SNS's certificates come from; None: from SNS."""
+    ending: Callable[[], AbstractContextManager[Callable[[], int]]] = ending
+    """What waits for the signal that ends an endpoint."""
 
 
 @dataclass
@@ -74,6 +87,10 @@ class Shared:
     quiet: bool = False
     verbose: bool = False
     config: str | None = None
+    tell: tuple[str, ...] = ()
+    """Places that are told facts, as ``--tell`` names them."""
+    signing: str = ""
+    """The reference to the secret that signs what webhooks get."""
     from_environment: frozenset[str] = frozenset()
     """The command's parameters that nobody typed: a variable says them."""
 
@@ -100,13 +117,15 @@ class Shared:
         clients = self.outside.clients or session(self.region, self.profile, call_timeout=call_timeout)
         return Aws(clients, self.outside.clock, workers=self.outside.workers)
 
-    def signals(self, policy: "Policy") -> "Signals | None":
+    def signals(self, policy: "Policy", what: str = "undoing what moves no task") -> "Signals | None":
         """How Ctrl-C and SIGTERM stop a roll; a test that is not the main thread goes without."""
         from ecsroll.signals import Signals
 
         if threading.current_thread() is not threading.main_thread():
             return None
-        return Signals(policy.stop_grace.total_seconds(), lambda line: print(line, file=self.outside.err, flush=True))
+        return Signals(
+            policy.stop_grace.total_seconds(), lambda line: print(line, file=self.outside.err, flush=True), what
+        )
 
     def screen(self, title: str, cluster: str, *, one_of_many: bool = False) -> "QuietScreen":
         """Where the story of a cluster is told; where several are told at once, every line says whose it is."""
@@ -121,10 +140,38 @@ class Shared:
             return LiveScreen(console, title)
         return PlainScreen(console, self.verbose, f"{cluster}  " if one_of_many else "")
 
-    def finish(self, result: "Result") -> None:
-        """Show the result, and leave with its exit code."""
-        from ecsroll.render import show_result
+    def telling(self, places: Sequence[str] | None, signing: str | None) -> "Shared":
+        """The same, telling facts to those places."""
+        return dataclasses.replace(self, tell=tuple(places or ()), signing=signing or "")
 
+    def sinks(self, report: "Callable[[Event], None]") -> "Sinks":
+        """The places that are told facts; ``report`` hears of those that take none. Raises UsageError for no place."""
+        from ecsroll.render import sentence
+        from ecsroll.sinks import Sinks, sinks_of
+
+        def way() -> "Aws":
+            aws = self.aws().unguarded()
+            aws.patience = 5.0  # a roll does not wait for them
+            return aws
+
+        found = sinks_of(self.tell, way, self.outside.clock, err=self.outside.err, signing=self.signing)
+        return Sinks(found, self.outside.clock, sentence, report)
+
+    def invite(self, cluster: str, event: "Event") -> None:
+        """Say how the simulated AWS is reached: words to paste, so without the time of day before each."""
+        from ecsroll.render import show_endpoint
+
+        if self.json or self.quiet:
+            self.screen("", cluster).event(event)
+        else:
+            show_endpoint(event, err=self.outside.err)
+
+    def finish(self, result: "Result") -> NoReturn:
+        """Show the result, and leave with its exit code."""
+        from ecsroll.render import show_result, show_story
+
+        if not (self.json or self.quiet):
+            show_story(result, err=self.outside.err)
         show_result(result, out=self.outside.out, as_json=self.json)
         raise typer.Exit(result.exit_code)
 
@@ -141,17 +188,50 @@ class Given:
 
 
 def _whoami() -> str:
-    """Who rolls, for whoever is told that the cluster is held."""
-    return f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
+    """Who rolls, for whoever is told that the cluster is held. In a container a user may have no name."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
 # Options -----------------------------------------------------------------------------------------------------------
 
 _AWS = "AWS and output"
 OneCluster = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+AnyCluster = Annotated[
+    str | None, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name; without it, any.")
+]
 Clusters = Annotated[
     list[str] | None,
     typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times."),
+]
+Tell = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tell",
+        envvar="ECSROLL_TELL",
+        help="Tell facts to arn:aws:sns:..., bus:NAME, slack:REFERENCE, webhook:URL, lines:PATH or log; "
+        "may be given several times.",
+    ),
+]
+WebhookSecret = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook-secret",
+        envvar="ECSROLL_WEBHOOK_SECRET",
+        help="Sign what webhooks get with this secret: env:NAME, ssm:/parameter or secret:name.",
+    ),
+]
+Queue = Annotated[str | None, typer.Option("--queue", envvar="ECSROLL_QUEUE", help="The address of the SQS queue.")]
+Topics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topic",
+        envvar="ECSROLL_TOPIC",
+        help="Also believe this SNS topic of another account; may be given several times.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", envvar="ECSROLL_YES", help="Do not ask.")]
 
@@ -292,7 +372,7 @@ def shared_of(ctx: typer.Context, said: Mapping[str, Any]) -> Shared:
         said["quiet"] or before.quiet,
         said["verbose"] or before.verbose,
         said["config"] or before.config,
-        frozenset(name for name in ctx.params if _source(ctx, name) == "ENVIRONMENT"),
+        from_environment=frozenset(name for name in ctx.params if _source(ctx, name) == "ENVIRONMENT"),
     )
 
 

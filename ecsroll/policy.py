@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from ecsroll.codes import code
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Patience, Policy
 from ecsroll.window import Window, windows
@@ -364,6 +365,15 @@ SETTINGS: tuple[Setting, ...] = (
         kind="flag",
         panel=CARE,
         help="Where a gate shuts, go back to what ran before.",
+    ),
+    Setting(
+        name="allow",
+        becomes="allow",
+        read=code,
+        kind="many",
+        panel=CARE,
+        schema={"type": "string", "pattern": r"^[Ee][Cc]\d{3}$"},
+        help="Go on in spite of this blocking finding, e.g. EC115; may be given several times.",
     ),
     Setting(
         name="lease-ttl",

@@ -1,26 +1,56 @@
 """What has to be known before a roll starts: every finding at once, each with its code and the way out. Pure.
 
-More findings come with the issue "It knows before it starts"; these are the ones that a roll must not do without.
+Checks that the picture alone allows are here; the others look at the terrain, and stand in families: ``deadlocks.py``
+(what a drain would wait for in vain), ``hazards.py`` (tasks, volumes, hosts), ``upheavals.py`` (groups and what they
+launch). What can only be asked (permissions) is in ``grants.py``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from ecsroll import asg
+from ecsroll.before import Before
+from ecsroll.deadlocks import DEADLOCKS
 from ecsroll.drain import services_on
+from ecsroll.gates import outside_words
+from ecsroll.hazards import HAZARDS
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Policy, Snapshot
+from ecsroll.terrain import Terrain
+from ecsroll.upheavals import UPHEAVALS
 
-__all__ = ["preflight"]
+__all__ = ["allowed", "preflight"]
+
+_SEVERITIES = ("blocking", "warning", "info")
+CHECKS = (*DEADLOCKS, *HAZARDS, *UPHEAVALS)
 
 
-def preflight(seen: Snapshot, policy: Policy) -> tuple[Finding, ...]:
-    """Everything that speaks against (or is worth saying about) rolling these groups with this policy."""
+def preflight(seen: Snapshot, policy: Policy, terrain: Terrain | None = None) -> tuple[Finding, ...]:
+    """Everything that speaks against (or is worth saying about) rolling these groups with this policy.
+
+    Without the terrain only what the picture itself tells.
+    """
     found: list[Finding] = []
     for group in seen.groups.values():
         for check in (_shared, _suspended, _no_room, _no_way, _public, _no_replicas):
             found += check(group, seen, policy)
-    found += _no_alarm(seen, policy)
-    return tuple(found)
+    found += (*_no_alarm(seen, policy), *_outside(seen, policy))
+    if terrain is not None:
+        before = Before(seen, policy, terrain)
+        for look in CHECKS:
+            found += look(before)
+    return allowed(dict.fromkeys(found), policy.allow)
+
+
+def allowed(findings: Iterable[Finding], codes: Sequence[str]) -> tuple[Finding, ...]:
+    """The findings, the worst first; those that somebody allows are no longer blocking, but warnings that say so."""
+    told = (
+        replace(finding, severity="warning", measured=f"{finding.measured} (allowed by --allow {finding.code})")
+        if finding.severity == "blocking" and finding.code in codes
+        else finding
+        for finding in findings
+    )
+    return tuple(sorted(told, key=lambda finding: _SEVERITIES.index(finding.severity)))
 
 
 def _shared(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
@@ -101,6 +131,19 @@ def _no_replicas(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Findi
             subject=group.name,
             measured="no task of a replica service runs on its hosts, so no canary is tried",
             fix="watch what matters there with --alarm",
+        )
+
+
+def _outside(seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    shut = outside_words(policy, seen.at)
+    if shut:
+        does = "waits until then" if policy.outside_window == "wait" else "does not begin before"
+        yield Finding(
+            code="EC162",
+            severity="warning",
+            subject=seen.cluster,
+            measured=f"{shut}: the roll {does}",
+            fix="start it in a window, or leave out --window",
         )
 
 

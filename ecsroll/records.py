@@ -7,7 +7,7 @@ from ecsroll.aws import Aws
 from ecsroll.errors import AwsRefusal
 from ecsroll.ledger import Ledger, Roll, ledger_from, roll_from, slug, text_of
 
-__all__ = ["Records", "Written"]
+__all__ = ["Records", "Written", "history_name"]
 
 KEPT = 5
 """Rolls that the history keeps."""
@@ -82,10 +82,10 @@ class Records:
 
     def close(self, roll: Roll) -> None:
         """Move the roll into the history, and forget the oldest ones."""
-        self._put(_history(roll.epoch), text_of(roll))
+        self._put(history_name(roll.epoch), text_of(roll))
         self._delete("roll")
         for old in sorted(self.read().past)[:-KEPT]:
-            self._delete(_history(old))
+            self._delete(history_name(old))
 
     def _put(self, name: str, text: str) -> None:
         answer = self.aws.call(
@@ -103,5 +103,6 @@ class Records:
         self.own[name] = (known, None)
 
 
-def _history(epoch: int) -> str:
+def history_name(epoch: int) -> str:
+    """The name under which a roll is kept in the history."""
     return f"history/{epoch:06d}"

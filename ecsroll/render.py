@@ -22,9 +22,11 @@ from ecsroll.errors import EXIT_OK, EXIT_OUTDATED, AwsUnavailable, EcsrollError
 from ecsroll.events import Event
 from ecsroll.model import Finding, Host, Policy, Snapshot
 from ecsroll.policy import shown, spelled
+from ecsroll.render_plan import planned
 from ecsroll.result import Result
 from ecsroll.tally import Tally
 from ecsroll.turn import chosen
+from ecsroll.wording import BAD, GOOD, watched
 
 __all__ = [
     "JsonScreen",
@@ -35,8 +37,10 @@ __all__ = [
     "picture",
     "sentence",
     "show_cluster",
+    "show_endpoint",
     "show_error",
     "show_result",
+    "show_story",
 ]
 
 WIDE = 160
@@ -100,7 +104,7 @@ def sentence(event: Event) -> str:  # noqa: C901 - a line a kind
         case "waiting":
             return "\n".join(f"wait       {_waited_for(wait)}" for wait in facts["waits"])
         case _:
-            return ""
+            return watched(event)
 
 
 def _waited_for(wait: Mapping[str, Any]) -> str:
@@ -144,7 +148,7 @@ class JsonScreen(QuietScreen):
     """One JSON object a line, events as they happen."""
 
     out: TextIO
-    cluster: str
+    cluster: str | None
 
     def event(self, event: Event) -> None:
         """An event's line; its keys are a contract (docs/json.md)."""
@@ -180,7 +184,8 @@ class PlainScreen(QuietScreen):
         if event.kind == "waiting":
             event = self._news(event)
         lines = sentence(event).splitlines()
-        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {self.whose}{line}") for line in lines])
+        style = "red" if event.kind in BAD else "green" if event.kind in GOOD else ""
+        _say(self.console, [Text(f"{event.at:%H:%M:%S}  {self.whose}{line}", style=style) for line in lines])
 
     def _news(self, event: Event) -> Event:
         """The waits that were not waited for already; all of them where every change is to be seen."""
@@ -402,6 +407,9 @@ def show_result(result: Result, *, out: TextIO, as_json: bool) -> None:
     if as_json:
         _line(out, result.plain())
         return
+    if "policy" in result.more:
+        print(json.dumps(result.more["policy"], indent=2), file=out, flush=True)
+        return
     _say(console_for(out), _summary(result))
 
 
@@ -413,9 +421,34 @@ def show_cluster(result: Result, at: datetime, *, out: TextIO, as_json: bool) ->
     _say(console_for(out), [Text(f"cluster {result.cluster}", style="bold"), *_summary(result), Text()])
 
 
+def show_story(result: Result, *, err: TextIO) -> None:
+    """What belongs to a result whose stdout is to be piped into a file: nothing, but for a policy's reasons."""
+    if "policy" in result.more:
+        _say(console_for(err), [*_reasons(result), _headline(result), *_next(result)])
+
+
+def _reasons(result: Result) -> list[RenderableType]:
+    """A row for each action, under the statement that it is in."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("statement", "action", "why"):
+        table.add_column(head, overflow="fold")
+    before = ""
+    for row in result.more["actions"]:
+        why = f"{row['why']} (checked behind {row['behind']})" if row["behind"] else row["why"]
+        table.add_row("" if row["statement"] == before else row["statement"], row["action"], why)
+        before = row["statement"]
+    return [table]
+
+
+def _next(result: Result) -> list[RenderableType]:
+    return [Text.assemble(("next   ", "bold"), result.next)] if result.next else []
+
+
 def _summary(result: Result) -> list[RenderableType]:
     """The last lines on the screen: what came of it, what it cost, what is owed, what to do next."""
     parts: list[RenderableType] = []
+    if "plan" in result.more:
+        parts += planned(result.more["plan"])
     if result.command == "check-ami" and "groups" in result.more:
         parts += _checked(result.more["groups"])
         parts += [Text(f"passed over: {line}", style="dim") for line in result.more["passed_over"]]
@@ -424,22 +457,24 @@ def _summary(result: Result) -> list[RenderableType]:
         parts += [Text(f"wait   {_waited_for(wait)}", style="cyan") for wait in result.more["waits"]]
     if "figures" in result.more and result.more["figures"]["changing_calls"]:
         parts += _figures(result)
-    parts.append(_headline(result))
     parts += [Text(f"       {line}", style="dim") for line in result.more.get("explained", ())]
+    # Above the headline: the last lines are for what came of it, what is owed, and what to do.
     parts += [
         Text(f"note   {finding.code} {finding.subject}: {finding.measured}", style="yellow")
         for finding in result.findings
         if finding.severity == "warning"
     ][:5]
+    parts.append(_headline(result))
     parts += [Text(f"owed   {entry.group}: {entry.what} ({entry.how})", style="yellow") for entry in result.owed]
-    if result.next:
-        parts.append(Text.assemble(("next   ", "bold"), result.next))
-    return parts
+    return [*parts, *_next(result)]
+
+
+_LOOKS = {"status", "check-ami", "plan", "iam-policy"}
 
 
 def _headline(result: Result) -> Text:
     """What came of it. Commands that only look have no success to report."""
-    if result.command in {"status", "check-ami"} and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
+    if result.command in _LOOKS and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
         return Text(result.reason, style="bold")
     style = {EXIT_OK: "green", EcsrollError.exit_code: "red", AwsUnavailable.exit_code: "red"}
     return Text.assemble((f"{result.result}: ", f"bold {style.get(result.exit_code, 'yellow')}"), result.reason)
@@ -522,3 +557,17 @@ def show_error(what: str, hint: str, *, err: TextIO) -> None:
     """One sentence, and what to do, on stderr."""
     console = console_for(err)
     _say(console, [Text.assemble(("error: ", "bold red"), what), Text.assemble(("hint:  ", "bold"), hint)])
+
+
+def show_endpoint(event: Event, *, err: TextIO) -> None:
+    """How the simulated AWS is reached, on stderr: lines that can be pasted into another terminal."""
+    facts = event.facts
+    pace = f"its time runs {facts['speed']:g} times as fast as ours"
+    exports = [f"export {name}={value}" for name, value in facts["environment"].items()]
+    lines = [
+        f"The simulated AWS answers at {facts['endpoint']}; {pace}. In another terminal:",
+        *("", *exports),
+        *("", *facts["commands"]),
+        *("", "Ctrl-C closes it."),
+    ]
+    _say(console_for(err), [Text(line) for line in lines])

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 
 from ecsroll import asg
 from ecsroll.aws import Aws
-from ecsroll.commands import Run, Screen, Stopping, abort, check_same, nothing_to_do
-from ecsroll.errors import AwsRefusal, NotFound, Refused
+from ecsroll.commands import Run, Screen, Stopping, abort, check_same
+from ecsroll.decide import decide
+from ecsroll.errors import AwsRefusal, EcsrollError, NotFound, Refused
 from ecsroll.images import AwsImages
 from ecsroll.ledger import Place, Roll
-from ecsroll.model import Launches, Policy, Snapshot
+from ecsroll.model import Launches, Memory, Policy, Snapshot
 from ecsroll.observe import Observer
 from ecsroll.records import Written
-from ecsroll.result import Result
+from ecsroll.result import Result, of_error
 
 __all__ = ["after_failure", "rollback"]
 
@@ -61,8 +62,18 @@ def rollback(
     return _roll(aws, cluster, _policy(policy, wanted), screen, stopping)
 
 
-def after_failure(failed: Result, back: Result) -> Result:
-    """What a roll came to that was taken back by ``--rollback-on-failure``: it has halted, whatever came of that."""
+def after_failure(
+    failed: Result, aws: Aws, cluster: str, policy: Policy, screen: Screen, stopping: Stopping | None
+) -> Result:
+    """Take back a roll that a gate has halted (``--rollback-on-failure``): halted it is, whatever comes of that."""
+    try:
+        back = rollback(aws, cluster, policy, screen, lambda _: True, stopping)
+    except EcsrollError as error:
+        back = of_error(error, command="rollback", cluster=cluster)
+    return _both(failed, back)
+
+
+def _both(failed: Result, back: Result) -> Result:
     well = back.result in {"done", "nothing"}
     after = "mend the image or choose another (--ami), then replace again" if well else back.next or failed.next
     return replace(
@@ -88,7 +99,8 @@ def _roll(aws: Aws, cluster: str, policy: Policy, screen: Screen, stopping: Stop
         stopping=stopping,
         begin=lambda there: check_same(cluster, there.records.read().roll, policy),
     )
-    if nothing_to_do(seen, policy):
+    verdict = decide(seen, Memory(), policy)[0].verdict
+    if verdict is not None and verdict.result == "nothing":
         reason = "every host runs what it ran before the last roll"
         return Result(command="rollback", result="nothing", exit_code=0, cluster=cluster, reason=reason)
     return run.go(observer)

@@ -1,12 +1,13 @@
 """SIGINT and SIGTERM while a roll goes on: the first asks it to stop cleanly, the second stops it at once."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Signals"]
+__all__ = ["Signals", "ending"]
 
 
 @dataclass
@@ -19,6 +20,8 @@ class Signals:
 
     grace: float
     say: Callable[[str], None]
+    what: str = "undoing what moves no task"
+    """What is done about the first signal."""
     reason: str | None = None
     _before: dict[int, Any] = field(default_factory=dict)
 
@@ -44,8 +47,24 @@ class Signals:
         name = signal.Signals(number).name
         self.reason = f"interrupted by {name}"
         signal.setitimer(signal.ITIMER_REAL, self.grace)
-        self.say(f"{name}: undoing what moves no task, at most {self.grace:g}s; once more stops at once")
+        self.say(f"{name}: {self.what}, at most {self.grace:g}s; once more stops at once")
 
     def _at_once(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         raise KeyboardInterrupt
+
+
+@contextmanager
+def ending() -> Iterator[Callable[[], int]]:
+    """Inside it SIGINT and SIGTERM are held back; what it gives waits for one of them and says which came.
+
+    Threads inherit what is held back, so it is entered before any is started: else the signal might reach one of them.
+    """
+    asked = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+    try:
+        yield lambda: int(signal.sigwait(asked))
+    finally:
+        while signal.sigpending() & asked:
+            signal.sigwait(asked)  # pressed twice: it ends already
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -57,9 +57,12 @@ def _refreshed(turn: Turn) -> str | None:
 
 
 def _lost_hosts(turn: Turn) -> str | None:
-    """Hosts that come and go again would be waited for one after another, each within its time, for ever."""
+    """Hosts that come and go again would be waited for one after another, each within its time, for ever.
+
+    Some losses are no news where many hosts are (Spot): as many as were borrowed, or one in ten.
+    """
     borrowed = turn.page.room.borrowed if turn.page.room else 0
-    if turn.memory.lost > max(2, borrowed):
+    if turn.memory.lost > max(2, borrowed, len(turn.live) // 10):
         lost = f"{turn.memory.lost} new hosts of {turn.group.name} came and went again"
         return f"{lost} while {len(turn.old)} are still to be replaced{last_failure(turn.group)}"
     return None
@@ -134,6 +137,10 @@ def _stuck_group(turn: Turn) -> str | None:
     if turn.waited("launch", name) > turn.policy.boot_timeout and len(turn.live) < turn.group.desired:
         there = f"{len(turn.live)} of {turn.group.desired} hosts of {name}"
         return f"only {there} came within {spelled(turn.policy.boot_timeout)}{last_failure(turn.group)}"
+    if turn.waited("stuck", name) > turn.policy.boot_timeout:
+        theirs = ", ".join(host.id for host in turn.foreign)
+        why = f"; somebody else drains {theirs}" if theirs else ""
+        return f"{len(turn.ready)} hosts of {name} are ready, too few to drain another, and none is on the way{why}"
     if turn.waited("zones", name) > turn.policy.boot_timeout:
         return f"the zones of {name} stay uneven, so AZRebalance was left suspended"
     return None

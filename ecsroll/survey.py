@@ -7,7 +7,7 @@ from typing import Any
 
 from ecsroll.answers import Answer, provider_of
 from ecsroll.aws import Aws, chunks
-from ecsroll.errors import AwsRefusal, EcsrollError, NotFound
+from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.model import CapacityProvider
 
 __all__ = ["Survey", "survey"]
@@ -28,6 +28,8 @@ class Survey:
     tasks: tuple[Answer, ...]
     termination_hooks: frozenset[str]
     """Groups with a termination lifecycle hook."""
+    cluster: Answer
+    raw_providers: tuple[Answer, ...]
     gone: bool = False
     """Whether the cluster was deleted under a roll: then there are only its groups, and what they have lent."""
 
@@ -64,6 +66,8 @@ def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str]
         services=tuple(_services(aws, cluster)) if said else (),
         tasks=tuple(_tasks(aws, cluster)) if tasks and said else (),
         termination_hooks=frozenset(name for name in chosen if _has_hook(aws, name)),
+        cluster=said or {},
+        raw_providers=tuple(providers),
         gone=said is None,
     )
 
@@ -167,7 +171,7 @@ def _chosen(cluster: str, asked: Sequence[str], members: Mapping[str, Answer], r
 def _has_hook(aws: Aws, group: str) -> bool:
     try:
         answer = aws.call("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=group)
-    except AwsRefusal:
+    except (AwsRefusal, AwsUnavailable):
         return True  # not known: so wait for Terminating:Wait to pass, which is right in both cases
     hooks = answer.get("LifecycleHooks", ())
     return any(hook.get("LifecycleTransition") == "autoscaling:EC2_INSTANCE_TERMINATING" for hook in hooks)

@@ -1,8 +1,9 @@
 """ecsroll as a user runs it, but for the world: words in; exit code, stdout and stderr out."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
@@ -70,11 +71,17 @@ class FakeClock:
 
 
 def outside(
-    stage: Stage | None, *, clock: Clock | None = None, ask: Callable[[str], bool] | None = None, terminal: bool = False
+    stage: Stage | None,
+    *,
+    clock: Clock | None = None,
+    ask: Callable[[str], bool] | None = None,
+    terminal: bool = False,
+    ending: Callable[[], int] = lambda: signal.SIGTERM,
 ) -> Outside:
-    """A world with a stage in it (or, without one, the real way to AWS)."""
+    """A world with a stage in it (or, without one, the real way to AWS). ``ending``: what a served one waits for."""
     stream = Terminal if terminal else StringIO
     return Outside(
+        ending=lambda: nullcontext(ending),
         clients=stage.sim if stage else None,
         clock=clock or (stage.sim if stage else FakeClock()),
         workers=1,

@@ -328,16 +328,19 @@ def _group_made_again(stage: Stage, watch: Watch) -> None:
 
 
 def _cluster_deleted(stage: Stage, watch: Watch) -> None:
+    """Somebody tears it down: services, then hosts, then the cluster, while the roll looks on."""
     watch.mishap(*s.group_of(stage).members)
     sim = stage.sim
     cluster = sim.clusters.find(stage.cluster)
     for service in list(cluster.services.values()):
         sim.scheduler.delete(service, force=True)
-    sim.world.advance(120)
-    for host in list(cluster.registered):
-        sim.clusters.deregister(host, force=True)
-    sim.world.advance(120)
-    sim.clusters.delete(cluster)
+
+    def the_rest() -> None:
+        for host in list(cluster.registered):
+            sim.clusters.deregister(host, force=True)
+        sim.clusters.delete(cluster)
+
+    sim.world.after(120, the_rest)
 
 
 # the way to AWS

@@ -9,9 +9,6 @@ import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from ecsroll.act import Actor
 from ecsroll.aws import Aws
@@ -21,12 +18,12 @@ from ecsroll.images import choose_images
 from ecsroll.model import Memory, Policy, Verdict
 from ecsroll.observe import Observer
 from ecsroll.simulator import Simulation
-from ecsroll.simulator.door import Call, _as_sent
+from ecsroll.simulator.door import Call
+from ecsroll.simulator.quick import QuickSimulation
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
-from ecsroll.simulator.world import Refusal
 from tests.watch import Watch, WatchedWorld
 
-__all__ = ["Death", "Killed", "Meanwhile", "Step", "Told", "carry_out", "on", "stage_of"]
+__all__ = ["Death", "Killed", "Meanwhile", "Step", "Told", "carry_out", "cut_off", "on", "stage_of"]
 
 MEMORY_LIMIT = 4096
 MOST_ROUNDS = 1500
@@ -103,38 +100,6 @@ class Told:
         return sum(event.kind == kind for event in self.events)
 
 
-@dataclass
-class _Caller:
-    """Looks like a boto3 client, and goes straight to the door: three times as quick, and nothing is validated."""
-
-    simulation: Simulation
-    service: str
-
-    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
-        name = "".join(part.capitalize() for part in operation.split("_"))
-
-        def call(**params: Any) -> dict[str, Any]:
-            try:
-                return self.simulation.door.call(self.service, name, _as_sent(params, self.service))
-            except Refusal as no:
-                said: Any = {
-                    "Error": {"Code": no.code, "Message": no.message},
-                    "ResponseMetadata": {"HTTPStatusCode": no.status},
-                }
-                raise ClientError(said, name) from no
-
-        return call
-
-
-class QuickSimulation(Simulation):
-    """For rolls by the hundred: the same laws and answers, without botocore between them and ecsroll."""
-
-    def client(self, service: str, *, region: str | None = None) -> Any:
-        """Something to call."""
-        del region
-        return _Caller(self, service)
-
-
 def stage_of(*groups: GroupSet, services: tuple[ServiceSet, ...] = (), seed: int = 0, quick: bool = False) -> Stage:
     """A stage in a world that can be watched."""
     world = WatchedWorld(seed=seed)
@@ -170,6 +135,21 @@ def carry_out(
     told.watch.check_end(told.verdict)
     assert not told.watch.breaches, "\n".join(told.watch.breaches)
     return told
+
+
+def cut_off(stage: Stage, policy: Policy, call: int) -> None:
+    """Roll, and be killed just after the n-th changing call has landed."""
+    mortal = _Mortal(Death(call, landed=True))
+    stage.sim.door.before.append(mortal.before)
+    stage.sim.door.after.append(mortal.after)
+    try:
+        _live(Told(stage, Watch(stage, policy)), policy, [])
+    except Killed:
+        return
+    finally:
+        stage.sim.door.before.remove(mortal.before)
+        stage.sim.door.after.remove(mortal.after)
+    raise AssertionError(f"the roll had no {call} changing calls")
 
 
 @dataclass(slots=True)

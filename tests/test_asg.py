@@ -228,6 +228,7 @@ def test_room_that_was_noted_and_never_asked_for() -> None:
     assert asg.unasked(group(4), room(phase=Phase.ASKING))
     assert not asg.unasked(group(4), room(phase=Phase.ASKING, lent=True)), "set back by others: still lent"
     assert not asg.unasked(group(4, min=2), room(phase=Phase.ASKING)), "others moved it: asked for, or not"
+    assert not asg.unasked(group(4, protects_new=True), room(phase=Phase.ASKING)), "it landed, and the bounds went back"
 
 
 # What it launches

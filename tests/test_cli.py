@@ -10,6 +10,7 @@ from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from ecsroll.simulator.world import Refusal
 from tests.console import Terminal, denying, ecsroll, outside
+from tests.findings import recommended_again
 from tests.scenarios import images, run_a_task
 
 API = ServiceSet(name="api", count=2)
@@ -88,9 +89,27 @@ def test_a_blocking_finding_refuses_and_names_the_way_out() -> None:
     assert "EC102 blocking  web: Launch is suspended" in ran.err
     assert ran.out.splitlines()[-2:] == [
         "refused: EC102 web: Launch is suspended: no host can be replaced",
-        "next   aws autoscaling resume-processes --auto-scaling-group-name web",
+        "next   aws autoscaling resume-processes --auto-scaling-group-name web; to go on in spite of it: --allow EC102",
     ]
     assert changing(stage) == []
+
+
+def test_what_is_allowed_is_a_warning_and_the_roll_goes_on() -> None:
+    stage = stage_of(age=0)
+    recommended_again(stage)
+    refused = ecsroll(stage, *ROLL)
+    assert refused.code == 4
+    assert refused.out.splitlines()[-1].endswith("to go on in spite of it: --allow EC135")
+    ran = ecsroll(stage, *ROLL, "--allow", "ec135")
+    assert ran.code == 0
+    assert "(allowed by --allow EC135)" in ran.out
+
+
+def test_a_code_that_no_finding_has_can_not_be_allowed() -> None:
+    stage = stage_of()
+    ran = ecsroll(stage, *ROLL, "--allow", "EC999")
+    assert (ran.code, changing(stage)) == (2, [])
+    assert "--allow: 'EC999' is no finding's code, such as EC115" in ran.err
 
 
 def test_a_roll_that_halts_says_why_what_is_owed_and_what_to_do_in_its_last_lines() -> None:
@@ -98,7 +117,8 @@ def test_a_roll_that_halts_says_why_what_is_owed_and_what_to_do_in_its_last_line
     run_a_task(stage, 99_999, host=0)
     ran = ecsroll(stage, *ROLL, "--drain-timeout", "5m")
     assert ran.code == 5
-    reason, *owed, after = ran.out.splitlines()[-4:]
+    note, reason, *owed, after = ran.out.splitlines()[-5:]
+    assert note.startswith("note   EC118 batch: 1 standalone task(s)")
     assert reason.startswith("halted: i-")
     assert "standalone" in reason
     assert [line.partition(" ")[0] for line in owed] == ["owed", "owed"]

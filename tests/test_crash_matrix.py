@@ -4,6 +4,7 @@ This is the whole command, with its lease: the next life has to wait until the d
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -15,8 +16,9 @@ from ecsroll.model import Policy, Verdict
 from ecsroll.render import QuietScreen
 from ecsroll.result import Result
 from ecsroll.simulator.door import Call
-from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
+from ecsroll.simulator.stage import GroupSet, Reference, ServiceSet, Stage
 from tests.rolls import Killed, stage_of
+from tests.scenarios import images
 from tests.watch import Watch
 
 POLICY = Policy(canary=1, good_readings=1, by="anna@laptop")
@@ -29,7 +31,10 @@ class Life:
 
     stage: Stage
     dies_at: int | None = None
+    """The changing call around which it is killed, by number."""
     landed: bool = False
+    dies_on: Callable[[Call], bool] = lambda _: False
+    """Or by what it is."""
     changes: int = 0
     dead: bool = False
 
@@ -52,18 +57,21 @@ class Life:
         if self.dead:
             raise Killed
         self.changes += call.changes
-        if call.changes and self.changes == self.dies_at and not self.landed:
+        if self._is_last(call) and not self.landed:
             self.dead = True
             raise Killed
 
     def after(self, call: Call) -> None:
-        if call.changes and self.changes == self.dies_at and self.landed:
+        if self._is_last(call) and self.landed:
             self.dead = True
             raise Killed
 
+    def _is_last(self, call: Call) -> bool:
+        return call.changes and (self.changes == self.dies_at or self.dies_on(call))
 
-def six_hosts(reference: str = "number") -> Stage:
-    return stage_of(GroupSet(hosts=6, spare=1, zones=3, reference=reference), services=SERVICES, quick=True)  # type: ignore[arg-type]
+
+def six_hosts(reference: Reference = "number") -> Stage:
+    return stage_of(GroupSet(hosts=6, spare=1, zones=3, reference=reference), services=SERVICES, quick=True)
 
 
 def changing_calls() -> int:
@@ -90,9 +98,7 @@ def finished(stage: Stage, watch: Watch, result: Result | None) -> None:
     assert result is not None
     # "nothing", where the one before had died on its very last step.
     assert (result.result, result.exit_code, result.owed) in {("done", 0, ()), ("nothing", 0, ())}
-    assert {member.instance.image_id for member in stage.sim.scaling.groups["web"].members.values()} == {
-        stage.new_image["web"]
-    }
+    assert set(images(stage)) == {stage.new_image["web"]}
     assert standing(Aws(stage.sim, stage.sim, workers=1), stage.cluster).free
     watch.check_end(Verdict(result="done", reason=result.reason))
     assert not watch.breaches, "\n".join(watch.breaches)
@@ -109,6 +115,19 @@ def test_killed_around_any_change_the_same_command_goes_on_to_the_same_end(call:
     if call % 3 == 0:
         # The rerun is killed as well, somewhere in what is left to do.
         Life(stage, dies_at=1 + call % 17, landed=not landed).run()
+    finished(stage, watch, Life(stage).run())
+
+
+@pytest.mark.parametrize("landed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", [3, 4, 5, 6, 9, 25])
+@pytest.mark.parametrize("reference", ["parameter", "$Latest"])
+def test_so_it_does_where_the_target_is_a_parameter_or_the_latest_version(
+    reference: Reference, call: int, landed: bool
+) -> None:
+    """The calls that set the target are the first; of the later ones a sample, as they are the same for all."""
+    stage = six_hosts(reference)
+    watch = Watch(stage, POLICY)
+    assert Life(stage, dies_at=call, landed=landed).run() is None
     finished(stage, watch, Life(stage).run())
 
 

@@ -270,7 +270,7 @@ FOREIGN = {
     ),
     "others drained a host meanwhile: no surplus host goes until there are enough without it": row(
         rolling(foreign("i-1"), new("i-2"), new("i-3")),
-        "wait successor web: 2 ready, 2 needed *",
+        "wait stuck web: 2 ready, 2 needed *",
     ),
 }
 

@@ -17,14 +17,17 @@ from typing import Any
 
 import pytest
 
+from ecsroll.act import Actor
+from ecsroll.aws import Aws
 from ecsroll.cli import Outside, run
 from ecsroll.events import Event
-from ecsroll.model import Owed, Verdict
+from ecsroll.model import Owed, Unprotect, Verdict
+from ecsroll.observe import Observer
 from ecsroll.policy import duration
-from ecsroll.simulator.stage import Stage
+from ecsroll.simulator.stage import GroupSet, Stage
 from tests import scenarios as s
 from tests.mishaps import FAULTS, Fault
-from tests.rolls import Meanwhile, stage_of
+from tests.rolls import Meanwhile, on, stage_of
 from tests.scenarios import QUICK
 from tests.watch import Watch
 
@@ -188,6 +191,51 @@ def test_what_happens_when(fault: str) -> None:
     if result["command"] == "replace":
         for group in play.stage.sim.scaling.groups.keys() & play.stage.new_image.keys():
             assert set(s.images(play.stage, group)) == {play.stage.new_image[group]}
+
+
+# Between a look and a call: what the look showed is not so any more -------------------------------------------------
+
+
+def _until_gone(stage: Stage, watch: Watch) -> None:
+    FAULTS["The group is deleted"].meanwhile()[0].act(stage, watch)
+    stage.sim.world.advance(90)
+
+
+def _back_at_once(stage: Stage, watch: Watch) -> None:
+    """An apply puts the bounds back before any reading has shown them."""
+    s.terraform_apply(stage, watch)
+
+
+def test_a_group_that_is_gone_when_its_room_is_asked_for_halts_and_the_next_life_ends_it() -> None:
+    play = Play(Fault(others_kill=True), timedelta(minutes=10))
+    words = ("replace", "--cluster", "demo", *QUICKLY)
+    result = play.roll(*words, happenings=[on("rebalance_suspended", _until_gone)]).result
+    assert (result["exit_code"], result["next"]) == (5, "ecsroll replace --cluster demo (goes on without it)")
+    assert result["reason"].startswith("a group was deleted while the roll went on: autoscaling:UpdateAutoScalingGroup")
+    again = play.roll(*words).result
+    assert (again["exit_code"], again["owed"]) == (5, [])
+    play.check(again)
+    assert not [name for name in play.stage.sim.parameters._stored if "/ledger/" in name or name.endswith("/roll")]
+
+
+def test_bounds_that_are_put_back_before_they_were_read_do_not_add_a_second_host() -> None:
+    play = Play(Fault(), timedelta(minutes=20))
+    result = play.roll("replace", "--cluster", "demo", *QUICKLY, happenings=[on("size_set", _back_at_once)]).result
+    assert result["exit_code"] == 0
+    play.check(result)
+
+
+def test_a_host_that_leaves_as_it_is_unprotected_is_no_trouble() -> None:
+    stage = stage_of(GroupSet(hosts=2))
+    stays, goes = (host.instance.id for host in s.hosts_of(stage))
+    stage.sim.scaling.set_protection("web", [stays, goes], True)
+    stage.sim.compute.terminate(goes)
+    stage.sim.sleep(125)
+    aws = Aws(stage.sim, stage.sim, workers=1)
+    actor = Actor(aws, Observer(aws, stage.cluster))
+    assert actor.act(Unprotect(group="web", hosts=(stays, goes), why="over")).facts["hosts"] == []
+    assert actor.act(Unprotect(group="web", hosts=(stays,), why="over")).facts["hosts"] == [stays]
+    assert not s.group_of(stage).members[stays].protected
 
 
 def test_every_fault_has_its_row_and_every_row_its_fault() -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from ecsroll import serving
 from ecsroll.model import Policy
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from tests.rolls import stage_of
@@ -16,21 +17,12 @@ from tests.watch import Watch
 
 pytest.importorskip("moto")
 
-from ecsroll.simulator.http import serve
-
 
 @contextmanager
 def endpoint(stage: Stage, speed: float = 60.0) -> Iterator[dict[str, str]]:
-    """The environment in which a command reaches the stage."""
-    with serve(stage.sim, port=0, speed=speed) as server:
-        yield {
-            **os.environ,
-            "AWS_ENDPOINT_URL": server.url,
-            "AWS_ACCESS_KEY_ID": "simulated",
-            "AWS_SECRET_ACCESS_KEY": "simulated",
-            "AWS_REGION": stage.sim.world.region,
-            "NO_COLOR": "1",
-        }
+    """The environment in which a command reaches the stage, opened as `ecsroll demo --serve` opens its own."""
+    with serving.endpoint(stage, speed=speed) as server:
+        yield {**os.environ, **serving.environment(server), "NO_COLOR": "1"}
 
 
 def ecsroll(environment: dict[str, str], *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:

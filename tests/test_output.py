@@ -59,7 +59,9 @@ def runs() -> tuple[Ran, ...]:
         denied,
         ecsroll(cut, "status", "--cluster", "demo", "--json"),
         ecsroll(cut, "check-ami", "--cluster", "demo", "--json"),
+        ecsroll(stage_of(), "plan", "--cluster", "demo", "--json"),
         ecsroll(None, "demo", "--json"),
+        ecsroll(None, "demo", "--serve", "--json"),
         ecsroll(cut, "replace", "--fast", "--json"),
         ecsroll(kept, "replace", "--cluster", "demo", "--cluster", "nowhere", "--yes", "--json"),
     )
@@ -115,7 +117,7 @@ def test_every_event_line_says_what_it_is_and_when() -> None:
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", event["at"])
 
 
-@pytest.mark.parametrize("command", ["replace", "status", "check-ami", "demo"])
+@pytest.mark.parametrize("command", ["replace", "plan", "status", "check-ami", "demo"])
 def test_every_key_of_a_result_is_documented_and_no_other(command: str) -> None:
     always = set(documented("The result"))
     said = set(documented(f"Only `{command}`")) if command != "demo" else set(documented("Only `replace`"))
@@ -126,6 +128,7 @@ def test_every_key_of_a_result_is_documented_and_no_other(command: str) -> None:
     optional |= {"owed[].group", "owed[].what", "owed[].how", "waits[].kind", "waits[].subject", "waits[].reason"}
     optional |= {"waits[].since", "waits[].until"}
     optional |= {"clusters", "not_begun"} if command == "demo" else set()
+    optional |= {"plan"} if command == "plan" else set()
     assert always | said <= found | optional, "documented, and never said"
 
 

@@ -89,6 +89,16 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
         memory(waiting=DOUBTED),
         "web was made to launch something else by somebody else; *",
     ),
+    "nobody is on the way that would let another be drained, as somebody else drains a host": (
+        rolling(foreign("i-1"), old("i-2"), new("i-3")),
+        memory(waiting={"stuck:web": ago(16)}),
+        "2 hosts of web are ready, too few to drain another, and none is on the way; somebody else drains i-1",
+    ),
+    "nobody is on the way, for no reason that could be seen": (
+        rolling(old("i-2"), new("i-3"), surge=0),
+        memory(waiting={"stuck:web": ago(16)}),
+        "2 hosts of web are ready, too few to drain another, and none is on the way",
+    ),
     "the target reads as it was before: the reading may be an older one": (
         rolling(old("i-1"), new("i-2"), new("i-3"), group={"launches": (launches(OLD, "1"),)}),
         memory(),

@@ -13,6 +13,7 @@ import pytest
 from ecsroll.model import Policy
 from ecsroll.simulator.stage import GroupSet, ServiceSet
 from tests import scenarios as s
+from tests.mishaps import FAULTS
 from tests.rolls import Death, Told, carry_out, on, stage_of
 from tests.scenarios import API, LOGS, QUICK, WORKER, policy
 from tests.stories import story
@@ -32,6 +33,12 @@ class Tale:
 
 def of(row: Row) -> Callable[[], Told]:
     return lambda: play(row)
+
+
+def fault(name: str, result: str = "done") -> Row:
+    """One of the faults of the operating guide."""
+    wrong = FAULTS[name]
+    return Row(groups=wrong.groups, services=wrong.services, meanwhile=wrong.meanwhile, result=result)
 
 
 def bad_image_then_mended() -> Told:
@@ -143,6 +150,21 @@ TALES: dict[str, Tale] = {
         "The draining host dies",
         "Its group launches a successor for it; no task that was still running there could be saved, the rest go on.",
         of(Row(meanwhile=lambda: (on("drain_started", s.host_dies(_draining)),))),
+    ),
+    "new-hosts-die": Tale(
+        "New hosts die, one after another",
+        "Each comes and goes again within its time; the third in a row is no accident, and the roll stops itself.",
+        of(fault("New hosts die, one after another", result="halted")),
+    ),
+    "old-hosts-gone": Tale(
+        "All old hosts die while the surge is still owed",
+        "Nobody is left to make the group smaller by: a new host is drained like any other, to give the room back.",
+        of(fault("All old hosts die while the surge is still owed")),
+    ),
+    "spot": Tale(
+        "AWS takes an old Spot host back",
+        "Its agent drains it, without a mark: the roll leaves it alone and goes on with the others.",
+        of(fault("AWS takes an old Spot host back")),
     ),
     "killed-twice": Tale(
         "Killed twice",

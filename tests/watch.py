@@ -90,6 +90,8 @@ class Watch:
     """Instances that a scenario ends by itself: what ran on them is nobody's fault."""
     forgiven: set[str] = field(default_factory=set)
     """Services that a mishap took below their floor: held to it again once they have been back there."""
+    unfinished: float = 0.0
+    """Until when the tasks of a mishap may still end."""
 
     def __post_init__(self) -> None:
         sim = self.stage.sim
@@ -149,9 +151,13 @@ class Watch:
         finally:
             self._acting = False
 
-    def mishap(self, *instances: str) -> None:
-        """From now on something is broken that no roll has broken: floors are held again once they were reached."""
+    def mishap(self, *instances: str, lasting: float = 0.0) -> None:
+        """From now on something is broken that no roll has broken: floors are held again once they were reached.
+
+        ``lasting``: seconds that it may take until the tasks are gone; they still count as healthy at first.
+        """
         self.dying |= set(instances)
+        self.unfinished = max(self.unfinished, self.stage.sim.elapsed() + lasting)
         self.forgiven |= {service.name for service in self._services()}
 
     # what is watched
@@ -164,9 +170,9 @@ class Watch:
         """Promise 1, at every moment: no replica service below its floor, or what it had when the roll began."""
         for service in self._services():
             healthy, floor = len(service.healthy), min(service.lower, self.healthy.get(service.name, 0))
-            if healthy >= floor:
+            if healthy >= floor and self.stage.sim.elapsed() >= self.unfinished:
                 self.forgiven.discard(service.name)
-            elif service.name not in self.forgiven:
+            elif healthy < floor and service.name not in self.forgiven:
                 self.breach(f"{service.name} has {healthy} healthy tasks, its floor is {floor}")
                 self.forgiven.add(service.name)
 
@@ -178,7 +184,7 @@ class Watch:
     def _host_terminating(self, group: str, instance: Instance) -> None:
         """Before the floor is up, and after it was given back, scale-in takes whom it likes: it is not the roll's."""
         if not self._held(group):
-            self.mishap(instance.id)
+            self.mishap(instance.id, lasting=90)
 
     def _held(self, group: str) -> bool:
         """Whether the roll holds the group's floor at this moment."""

@@ -148,6 +148,22 @@ class Balancer:
         self.listen(balancer, {"Port": 80, "Protocol": "HTTP", "DefaultActions": actions})
         return group
 
+    def restore(self, arn: str, name: str, described: dict[str, Any]) -> TargetGroup:
+        """A target group that was made elsewhere."""
+        group = self.groups[arn] = TargetGroup(arn, name, {**CHECKS, **described})
+        return group
+
+    def put_target(self, group: TargetGroup, key: tuple[str, int], state: str, instance: Instance) -> Target:
+        """A target that was registered elsewhere, in the state that it has by now."""
+        target = Target(group, *key, state=state, zone=instance.zone, image_id=instance.image_id)
+        target.failing = state == "unhealthy"
+        group.targets[key] = target
+        self._of_instance.setdefault(instance.id, {})[target] = None
+        if state == "initial":
+            delay = self.world.draw(self.world.durations.target_becomes_healthy)
+            target.timer = self.world.after(delay, lambda: self._first_check(target))
+        return target
+
     def group(self, arn: str) -> TargetGroup:
         """By ARN."""
         if arn not in self.groups:
@@ -186,7 +202,8 @@ class Balancer:
             target.zone, target.image_id = instance.zone, instance.image_id
             self._of_instance.setdefault(target_id, {})[target] = None
         # One passed check is enough for a new target (aws-facts 9).
-        delay = self.world.draw(self.world.durations.target_becomes_healthy)
+        between = self.world.draw(self.world.durations.target_becomes_healthy)
+        delay = between * group.described["HealthCheckIntervalSeconds"] / CHECKS["HealthCheckIntervalSeconds"]
         target.timer = self.world.after(delay, lambda: self._first_check(target))
         return target
 

@@ -1,13 +1,13 @@
 """ECS clusters and their container instances: registration, status, attributes, agents, and how they end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.compute import Instance
 from ecsroll.simulator.definitions import TaskDefinition
-from ecsroll.simulator.instance_types import InstanceType, instance_type
+from ecsroll.simulator.instance_types import InstanceType
 from ecsroll.simulator.placement import Room, Rooms
 from ecsroll.simulator.query import MISSING, parse
 from ecsroll.simulator.world import Refusal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "Clusters", "ContainerInstance", "Failure"]
 
 Failure = dict[str, str]
+BoundPort = tuple[str, int, str]
 CAPABILITIES = (
     "com.amazonaws.ecs.capability.privileged-container",
     "com.amazonaws.ecs.capability.docker-remote-api.1.17",
@@ -142,8 +143,11 @@ class ContainerInstance:
             case _:
                 return [task.group for task in self.live if task.desired_status == "RUNNING"]
 
-    def reserve(self, task: "Task") -> None:
-        """Take what a task needs; the agent picks the ports that the definition leaves open."""
+    def reserve(self, task: "Task", bound: "Mapping[BoundPort, int] | None" = None) -> None:
+        """Take what a task needs; the agent picks the ports that the definition leaves open.
+
+        ``bound``: host ports that were picked already, by container, its port and the protocol.
+        """
         needs = task.definition.needs
         self.used_cpu += needs.cpu
         self.used_memory += needs.memory
@@ -153,7 +157,11 @@ class ContainerInstance:
         self.visible[task] = None
         self.movable += not task.daemon
         if not task.definition.awsvpc:
-            task.bindings = [(port, self._bind(port.host_port, port.protocol, task)) for port in task.definition.ports]
+            known = bound or {}
+            task.bindings = [
+                (port, self._bind(known.get(port.key, port.host_port), port.protocol, task))
+                for port in task.definition.ports
+            ]
         self.version += 1
 
     def _bind(self, wanted: int, protocol: str, task: "Task") -> int:
@@ -221,6 +229,10 @@ class Clusters:
         """The container instance of each EC2 instance, as long as it is registered."""
         self.world.listen("instance_running", self._boots)
         self.world.listen("instance_stopping", self._instance_stops)
+        self.born_with: dict[str, dict[str, str | None]] = {}
+        """Custom attributes that a group's hosts register with (``ECS_INSTANCE_ATTRIBUTES``)."""
+        self.able_to: dict[str, dict[str, str | None]] = {}
+        """Capabilities that a group's agents register besides the usual ones."""
         self._without_agent: set[str] = set()
 
     # clusters
@@ -284,10 +296,11 @@ class Clusters:
     def _boots(self, instance: Instance) -> None:
         if instance.cluster is None or instance.image_id in self.sim.conditions.images_that_never_register:
             return
-        delay = self.world.draw(self.world.durations.agent_registers)
-        self.world.after(delay, lambda: self._agent_starts(instance))
+        delay = self.world.draw(self.world.durations.register(instance.group))
+        self.world.after(delay, lambda: self.agent_starts(instance))
 
-    def _agent_starts(self, instance: Instance) -> None:
+    def agent_starts(self, instance: Instance) -> None:
+        """The agent comes up: it registers its host, or is back."""
         if instance.state != "running":
             return
         known = self.by_instance.get(instance.id)
@@ -298,7 +311,7 @@ class Clusters:
 
     def register(self, instance: Instance, cluster: Cluster) -> ContainerInstance:
         """What the agent does when it comes up."""
-        kind = instance_type(instance.type) or InstanceType(instance.type, 2, 4096, instance.architecture, 3)
+        kind = self.sim.compute.type_of(instance.type) or InstanceType(instance.type, 2, 4096, instance.architecture, 3)
         image = self.sim.images.get(instance.image_id)
         host_id = self.world.hex(32)
         cluster.registrations += 1
@@ -309,11 +322,12 @@ class Clusters:
             instance=instance,
             registered_at=self.world.now,
             cpu=kind.vcpus * 1024,
-            memory=int(kind.memory_mib * 0.945),  # what the kernel leaves (aws-facts 8.1: 3767-3885 of 4096)
+            memory=kind.usable_mib,
             gpus=kind.gpus,
             enis=kind.network_interfaces - 1,
             number=cluster.registrations,
             attributes=self._built_in(instance, kind),
+            custom={**instance.attributes, **self.born_with.get(instance.group or "", {})},
             capacity_provider=self.sim.providers.of_group(cluster, instance.group),
             agent_connected=self._agent_answers(instance),
         )
@@ -338,6 +352,7 @@ class Clusters:
             "ecs.subnet-id": instance.subnet_id,
             "ecs.vpc-id": self.sim.compute.vpc_id,
             **dict.fromkeys(CAPABILITIES),
+            **self.able_to.get(instance.group or "", {}),
         }
 
     # agents

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ecsroll.simulator.instance_types import instance_type
+from ecsroll.simulator.instance_types import InstanceType, instance_type
 from ecsroll.simulator.templates import Templates
 from ecsroll.simulator.world import Refusal
 
@@ -41,6 +42,8 @@ class Instance:
     launch_configuration: str | None = None
     cluster: str | None = None
     """The ECS cluster that the user data names (``ECS_CLUSTER=``), or None: then it never registers."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    """Custom attributes that the agent registers it with (``ECS_INSTANCE_ATTRIBUTES=``)."""
     architecture: str = "x86_64"
     tags: dict[str, str] = field(default_factory=dict)
     visible_at: float = 0.0
@@ -61,8 +64,9 @@ class Compute:
         """Zone of each subnet."""
         self._default_subnets: dict[str, str] = {}
         self._addresses = 0
+        self._types: dict[str, InstanceType] = {}
         for letter in "abc":
-            self._default_subnet(f"{self.world.region}{letter}")
+            self.know_zone(f"{self.world.region}{letter}")
 
     # the network
 
@@ -82,10 +86,22 @@ class Compute:
             raise Refusal("ValidationError", f"Invalid availability zones: [{zone}]")
         return self._default_subnets[zone]
 
-    def _default_subnet(self, zone: str) -> None:
-        subnet = f"subnet-{_hash(self.world.account, zone)[:17]}"
-        self._default_subnets[zone] = subnet
-        self.subnets[subnet] = zone
+    def know_zone(self, zone: str) -> None:
+        """A zone of the region, with its default subnet."""
+        if zone not in self._default_subnets:
+            subnet = f"subnet-{_hash(self.world.account, zone)[:17]}"
+            self._default_subnets[zone] = subnet
+            self.subnets[subnet] = zone
+
+    # types
+
+    def type_of(self, name: str) -> InstanceType | None:
+        """The instance type of that name, if this EC2 has it."""
+        return self._types.get(name) or instance_type(name)
+
+    def know_type(self, kind: InstanceType) -> None:
+        """A type that the catalogue lacks, or knows otherwise."""
+        self._types[kind.name] = kind
 
     # images
 
@@ -121,17 +137,18 @@ class Compute:
             launched_at=world.now,
             group=group,
             cluster=_ecs_cluster(data.get("UserData")),
+            attributes=_ecs_attributes(data.get("UserData")),
             visible_at=world.now + world.draw(RECORD_APPEARS),
             warm=warm,
             launch_configuration=launch_configuration,
         )
-        known = instance_type(kind)
+        known = self.type_of(kind)
         made.architecture = known.architecture if known else "x86_64"
         if template is not None:
             made.template_id, made.template_name, made.template_version = template
         made.tags = {**_tags_of(data), **(tags or {})}
         self.instances[made.id] = made
-        world.after(world.draw(world.durations.instance_boots), lambda: self._boot(made))
+        world.after(world.draw(world.durations.boot(group)), lambda: self.boot(made))
         return made
 
     def _checked(self, data: dict[str, Any]) -> tuple[str, str]:
@@ -145,7 +162,7 @@ class Compute:
         if image is None:
             raise Refusal("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
         kind = str(data.get("InstanceType") or "m1.small")
-        known = instance_type(kind)
+        known = self.type_of(kind)
         if known is None:
             raise Refusal("InvalidParameterValue", f"Invalid value '{kind}' for InstanceType.")
         if known.architecture != image.architecture:
@@ -157,7 +174,8 @@ class Compute:
             )
         return image_id, kind
 
-    def _boot(self, instance: Instance) -> None:
+    def boot(self, instance: Instance) -> None:
+        """A launched instance runs now."""
         if instance.state != "pending":
             return
         if instance.warm:
@@ -177,7 +195,8 @@ class Compute:
         if instance.state != "stopped":
             return
         instance.state, instance.warm = "pending", False
-        self.world.after(self.world.draw(self.world.durations.instance_boots), lambda: self._boot(instance))
+        takes = self.world.draw(self.world.durations.boot(instance.group))
+        self.world.after(takes, lambda: self.boot(instance))
 
     def stop(self, instance: Instance) -> None:
         """Stop a running instance: it keeps its id, and whoever counted on it is told."""
@@ -260,13 +279,24 @@ def _tags_of(data: dict[str, Any]) -> dict[str, str]:
 
 def _ecs_cluster(user_data: str | None) -> str | None:
     """The cluster that user data writes into ecs.config, as the shell or as Bottlerocket's TOML."""
-    if not user_data:
-        return None
-    try:
-        text = base64.b64decode(user_data, validate=True).decode(errors="replace")
-    except binascii.Error:
-        return None
+    text = _text(user_data)
     found = re.search(r"ECS_CLUSTER[\"']?\s*[=,]\s*[\"']?([A-Za-z0-9_-]+)", text) or re.search(
         r"\[settings\.ecs\][^\[]*?\bcluster\s*=\s*\"([A-Za-z0-9_-]+)\"", text
     )
     return found[1] if found else None
+
+
+def _ecs_attributes(user_data: str | None) -> dict[str, str]:
+    """The custom attributes that user data writes into ecs.config, as one line of JSON; not Bottlerocket's."""
+    found = re.search(r"ECS_INSTANCE_ATTRIBUTES=['\"]?(\{[^}]*\})", _text(user_data))
+    try:
+        return dict(json.loads(found[1].replace('\\"', '"'))) if found else {}
+    except json.JSONDecodeError:
+        return {}
+
+
+def _text(user_data: str | None) -> str:
+    try:
+        return base64.b64decode(user_data or "", validate=True).decode(errors="replace")
+    except binascii.Error:
+        return ""

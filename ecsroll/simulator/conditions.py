@@ -30,5 +30,7 @@ class Conditions:
     """ECS moves tasks between zones by itself, for services that have AZ rebalancing on (aws-facts 8.4)."""
     protection_holds_drains: bool = True
     """Whether a DRAINING instance waits for protected tasks (aws-facts 3.5: not documented, so a switch)."""
+    denied_actions: set[str] = field(default_factory=set)
+    """What the caller may not do, as policies name it: ``ecs:PutAttributes``, ``iam:SimulatePrincipalPolicy``."""
     termination_hook_stalls: bool = False
     """Nobody completes termination lifecycle hooks; they end at their heartbeat timeout."""

@@ -24,6 +24,11 @@ class PortNeed:
     host_port: int
     protocol: str
 
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What tells it from the task's other ports."""
+        return (self.container, self.container_port, self.protocol)
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:

@@ -23,7 +23,7 @@ from botocore.validate import ParamValidator
 
 from ecsroll.simulator.world import Refusal, World
 
-__all__ = ["Answer", "Call", "Door", "answers", "served"]
+__all__ = ["Answer", "Call", "Door", "answers", "as_sent", "served"]
 
 Params = dict[str, Any]
 Answer = Callable[[Any, Params], dict[str, Any]]
@@ -45,6 +45,7 @@ PAGES: dict[tuple[str, str], tuple[int, int]] = {
     ("autoscaling", "DescribeScalingActivities"): (100, 100),
     ("autoscaling", "DescribeLaunchConfigurations"): (50, 100),
     ("autoscaling", "DescribeTags"): (50, 100),
+    ("autoscaling", "DescribeScheduledActions"): (50, 100),
     ("autoscaling", "DescribeWarmPool"): (50, 50),
     ("ec2", "DescribeInstances"): (1000, 1000),
     ("ec2", "DescribeImages"): (1000, 1000),
@@ -80,6 +81,14 @@ LIMITS: dict[tuple[str, str], dict[str, tuple[int, str]]] = {
     ("elbv2", "DescribeLoadBalancers"): {"LoadBalancerArns": (20, "ValidationError")},
 }
 
+# What an action is called in policies, where it is not the service's own name, and how each service says no.
+_PREFIXES = {"elbv2": "elasticloadbalancing"}
+_DENIALS = {
+    "ec2": ("UnauthorizedOperation", 403),
+    "ecs": ("AccessDeniedException", 400),
+    "ssm": ("AccessDeniedException", 400),
+}
+
 
 def answers(service: str, operation: str) -> Callable[[Answer], Answer]:
     """Say which operation a function answers."""
@@ -110,7 +119,7 @@ class Call:
     @property
     def changes(self) -> bool:
         """Whether it is of the kind that changes something."""
-        return not self.operation.startswith(("Describe", "List", "Get"))
+        return not (self.operation.startswith(("Describe", "List", "Get", "Simulate")) or self.params.get("DryRun"))
 
 
 Interruption = Callable[[Call], None]
@@ -129,6 +138,8 @@ class Door:
     simulation: Any
     latency: float = 0.04
     strict: bool = True
+    keeps: bool = True
+    """Whether calls are kept and answers are copied; without it is twice as quick, for callers that change neither."""
     before: list[Interruption] = field(default_factory=list)
     after: list[Interruption] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -138,6 +149,8 @@ class Door:
         """Answer one call. Raises Refusal as AWS would refuse it."""
         with self.lock:
             self.world.advance(self.latency)
+            if not self.keeps:
+                return self.answer(service, operation, params)
             call = Call(len(self.calls) + 1, self.world.time, service, operation, _copied(params))
             try:
                 for interrupt in self.before:
@@ -158,12 +171,19 @@ class Door:
         handler = _ANSWERS.get((service, operation))
         if handler is None:
             raise Refusal("NotImplemented", f"the simulated AWS does not serve {service}:{operation}", status=501)
+        self._check_allowed(service, operation)
         _check_limits(service, operation, params)
         answer = _page(service, operation, params, handler(self.simulation, params))
         if self.strict:
             _check_shape(service, operation, answer)
-        copied: dict[str, Any] = _copied(answer)
+        copied: dict[str, Any] = _copied(answer) if self.keeps else answer
         return copied
+
+    def _check_allowed(self, service: str, operation: str) -> None:
+        action = f"{_PREFIXES.get(service, service)}:{operation}"
+        if action in self.simulation.conditions.denied_actions:
+            code, status = _DENIALS.get(service, ("AccessDenied", 403))
+            raise Refusal(code, f"The operator is not authorized to perform: {action}", status=status)
 
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A real boto3 client whose calls come to this door."""
@@ -182,7 +202,7 @@ class Door:
 
         # The request travels in botocore's per-call context: clients are shared between threads.
         def remember(params: Params, context: dict[str, Any], **_: Any) -> None:
-            context["simulated"] = _as_sent(dict(params), service)
+            context["simulated"] = as_sent(dict(params), service)
 
         def reply(model: OperationModel, context: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
             try:
@@ -205,7 +225,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _as_sent(params: Params, service: str) -> Params:
+def as_sent(params: Params, service: str) -> Params:
     """What boto3 encodes on the way, after the hook: RunInstances and CreateLaunchConfiguration, at their top level."""
     said = params.get("UserData")
     if service in ("ec2", "autoscaling") and isinstance(said, str | bytes):

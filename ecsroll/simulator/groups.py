@@ -126,6 +126,8 @@ class Group:
     """Oldest first."""
     others: dict[str, Any] = field(default_factory=dict)
     """Members of the API that are stored and shown, and have no law here."""
+    scheduled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Scheduled actions by name: stored and shown, never carried out."""
     status: str | None = None
     states: Counter[str] = field(default_factory=Counter)
     in_zone: Counter[str] = field(default_factory=Counter)

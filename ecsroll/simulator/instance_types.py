@@ -16,6 +16,13 @@ class InstanceType:
     architecture: str
     network_interfaces: int
     gpus: int = 0
+    registers: int | None = None
+    """MiB that the agent registers; None: what the kernel usually leaves of it (aws-facts 8.1: 3767-3885 of 4096)."""
+
+    @property
+    def usable_mib(self) -> int:
+        """Memory that tasks can have."""
+        return int(self.memory_mib * 0.945) if self.registers is None else self.registers
 
 
 _SIZES = {

@@ -56,6 +56,8 @@ class Parameters:
         self.world = sim.world
         self.short_pages = False
         """GetParametersByPath answers short, even empty, pages with a token (aws-facts 6.5)."""
+        self.published: dict[str, str] = {}
+        """What AWS's public parameters say, where it is not what the generated releases would say."""
         self._stored: dict[str, Stored] = {}
 
     # reading
@@ -63,6 +65,8 @@ class Parameters:
     def get(self, name: str) -> Parameter | None:
         """The parameter of that name; ``:3`` or ``:label`` behind it chooses a version."""
         bare, selector = _split(self._without_arn(name))
+        if bare in self.published:
+            return Parameter(bare, self.published[bare], 1, self.world.time, f"arn:aws:ssm:{self.world.region}::{bare}")
         if bare.startswith("/aws/"):
             return self.sim.images.published(bare) if selector in ("", self._published_version(bare)) else None
         stored = self._stored.get(bare)

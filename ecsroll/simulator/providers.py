@@ -108,6 +108,12 @@ class Providers:
         self._settle(made)
         return made
 
+    def restore(self, name: str, arn: str, group: str, described: dict[str, Any]) -> None:
+        """A capacity provider that was made elsewhere: what AWS has accepted is not checked again."""
+        made = CapacityProvider(arn, name, group, described)
+        self.providers[name] = self._by_group[group] = made
+        self._settle(made)
+
     def update(self, provider: CapacityProvider, changes: dict[str, Any]) -> None:
         """Other settings for the same group."""
         settings = {**provider.settings, **changes}

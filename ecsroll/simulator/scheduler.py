@@ -309,6 +309,10 @@ class Scheduler:
                 if len(cluster.provisioning) >= PROVISIONING_AT_MOST:
                     return
                 cluster.provisioning[self._begin(service, None, provider)] = None
+                if self.sim.providers.choose(service) != provider:
+                    # The strategy gives each task its provider: the next one may have room, or make it by itself.
+                    self.touch(service)
+                    return
             return
         self._say_no_room(service, room)
 

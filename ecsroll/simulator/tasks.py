@@ -59,6 +59,7 @@ class Task:
     runs_for: float | None = None
     orphaned: bool = False
     """ECS has forgotten it, and its containers run on."""
+    pull_began_at: float | None = None
     pulled_at: float | None = None
     started_at: float | None = None
     stopping_at: float | None = None
@@ -121,13 +122,14 @@ class Tasks:
         host.reserve(task)
         self.sim.clusters.room_changed(host)
         self.sim.providers.load_changed(host)
-        takes = self.world.draw(self.world.durations.task_starts)
+        takes = self.world.draw(self.world.durations.start(task.definition.family))
         if task.definition.awsvpc:
             task.address = f"10.1.{host.number % 250}.{host.used_enis + 4}"
             self._set(task, "PROVISIONING")
             self.world.after(takes * 0.4, lambda: self._pends(task))
         else:
             self._set(task, "PENDING")
+        self.world.after(takes * 0.4, lambda: self._pulls(task))
         self.world.after(takes, lambda: self._agent(task, lambda: self._pulled(task)))
 
     def place_elsewhere(self, task: Task) -> None:
@@ -139,6 +141,10 @@ class Tasks:
     def _pends(self, task: Task) -> None:
         if task.last_status == "PROVISIONING" and task.desired_status == "RUNNING":
             self._set(task, "PENDING")
+
+    def _pulls(self, task: Task) -> None:
+        if task.desired_status == "RUNNING" and task.last_status != "STOPPED":
+            task.pull_began_at = self.world.now
 
     def _pulled(self, task: Task) -> None:
         if task.desired_status == "STOPPED" or task.last_status == "STOPPED":
@@ -235,6 +241,33 @@ class Tasks:
                 return f"Task failed ELB health checks in (target-group {target.group.arn})"
         return None
 
+    def resume(self, task: Task) -> None:
+        """Let a task that was there before this simulation began go on from where it is."""
+        for target in task.targets:
+            target.watcher = lambda _: self._weigh(task)
+        if task.desired_status == "STOPPED":
+            self._go_on_stopping(task)
+        elif task.last_status == "RUNNING":
+            self._weigh(task)
+            if not task.healthy:
+                self._begin_checks(task)
+        elif task.host is not None:
+            left = self.world.draw(self.world.durations.start(task.definition.family)) + task.created_at
+            self.world.after(max(0.5, left), lambda: self._agent(task, lambda: self._pulled(task)))
+
+    def _go_on_stopping(self, task: Task) -> None:
+        if task.host is None:
+            self._finish(task)
+        elif task.last_status == "DEPROVISIONING":
+            self._ended(task)
+        elif task.last_status == "STOPPING":
+            self._sigterm_soon(task, 0.5)
+        else:
+            arns = [wanted.get("targetGroupArn") for wanted in task.service.load_balancers] if task.service else []
+            groups = [self.sim.balancer.groups[arn] for arn in arns if arn in self.sim.balancer.groups]
+            delay = max((group.deregistration_delay for group in groups), default=0.0)
+            self._sigterm_soon(task, max(0.5, delay + (task.stopping_at or 0.0) - self.world.now))
+
     # stopping
 
     def stop(self, task: Task, code: str, reason: str) -> None:
@@ -280,7 +313,7 @@ class Tasks:
         if task.definition.family in self.sim.conditions.families_that_never_stop:
             return
         wants = task.definition.label("stops-after")
-        takes = wants if wants is not None else self.world.draw(self.world.durations.task_stops)
+        takes = wants if wants is not None else self.world.draw(self.world.durations.stop(task.definition.family))
         task.exit_code = SIGKILL if takes > task.definition.stop_timeout else 0
         takes = min(takes, task.definition.stop_timeout)
         self.world.after(takes, lambda: self._agent(task, lambda: self._ended(task)))

@@ -190,6 +190,10 @@ class Templates:
                 deleted.append(template.versions.pop(found.number))
         return deleted, kept
 
+    def restore(self, template: Template) -> None:
+        """Take in a template that was made elsewhere."""
+        self.by_id[template.id] = self._by_name[template.name] = template
+
     def delete(self, template: Template) -> None:
         """Delete a template with all its versions; groups that use it fail at their next launch."""
         self.by_id.pop(template.id)

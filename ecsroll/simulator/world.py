@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-__all__ = ["Durations", "Happening", "Refusal", "Timer", "World"]
+__all__ = ["Durations", "Happening", "Refusal", "Span", "Timer", "World"]
+
+Span = tuple[float, float]
+"""Seconds: the shortest and the longest."""
 
 
 class Refusal(Exception):  # noqa: N818 - AWS's own word for it would be "error", and it is an answer
@@ -51,17 +54,42 @@ class Happening:
 class Durations:
     """How long things take, in seconds: (shortest, longest), drawn evenly. Defaults: aws-facts section 9."""
 
-    scaling_reacts: tuple[float, float] = (2, 10)
-    instance_boots: tuple[float, float] = (12, 30)
-    agent_registers: tuple[float, float] = (10, 40)
-    instance_shuts_down: tuple[float, float] = (30, 60)
-    container_instance_vanishes: tuple[float, float] = (10, 30)
-    task_starts: tuple[float, float] = (4, 14)
-    target_becomes_healthy: tuple[float, float] = (5, 30)
-    task_stops: tuple[float, float] = (2, 10)
-    scheduler_period: tuple[float, float] = (4, 7)
+    scaling_reacts: Span = (2, 10)
+    instance_boots: Span = (12, 30)
+    agent_registers: Span = (10, 40)
+    instance_shuts_down: Span = (30, 60)
+    container_instance_vanishes: Span = (10, 30)
+    task_starts: Span = (4, 14)
+    target_becomes_healthy: Span = (5, 30)
+    task_stops: Span = (2, 10)
+    scheduler_period: Span = (4, 7)
     counted_healthy: float = 40.0
-    health_replacement: tuple[float, float] = (60, 120)
+    health_replacement: Span = (60, 120)
+    # What differs from group to group, and from image to image.
+    boots: dict[str, Span] = field(default_factory=dict)
+    """By Auto Scaling group, instead of ``instance_boots``."""
+    registers: dict[str, Span] = field(default_factory=dict)
+    """By Auto Scaling group, instead of ``agent_registers``."""
+    starts: dict[str, Span] = field(default_factory=dict)
+    """By task-definition family, instead of ``task_starts``."""
+    stops: dict[str, Span] = field(default_factory=dict)
+    """By task-definition family, instead of ``task_stops``."""
+
+    def boot(self, group: str | None) -> Span:
+        """From the launch until the instance runs."""
+        return self.boots.get(group or "", self.instance_boots)
+
+    def register(self, group: str | None) -> Span:
+        """From there until its agent has registered it."""
+        return self.registers.get(group or "", self.agent_registers)
+
+    def start(self, family: str) -> Span:
+        """From a task's placement until it runs: its image is pulled meanwhile."""
+        return self.starts.get(family, self.task_starts)
+
+    def stop(self, family: str) -> Span:
+        """From SIGTERM until the last container has ended."""
+        return self.stops.get(family, self.task_stops)
 
 
 @dataclass
@@ -111,7 +139,7 @@ class World:
 
     # chance
 
-    def draw(self, between: tuple[float, float]) -> float:
+    def draw(self, between: Span) -> float:
         """A duration between two bounds."""
         return self.random.uniform(*between)
 

@@ -1,5 +1,6 @@
 """Container instances: how they come, what they say, how they end (aws-facts 3 and 8)."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -32,6 +33,27 @@ def test_built_in_attributes_tell_image_type_and_zone_fact_8_1() -> None:
     assert said["ecs.ami-id"] == yard.image
     assert said["ecs.instance-type"] == "m5.large"
     assert said["ecs.os-type"] == "linux"
+
+
+@pytest.mark.parametrize(
+    ("line", "attributes"),
+    [
+        ('ECS_INSTANCE_ATTRIBUTES={"group":"web","tier":"2"}', {"group": "web", "tier": "2"}),
+        (r'echo "ECS_INSTANCE_ATTRIBUTES={\"group\": \"web\"}" >> /etc/ecs/ecs.config', {"group": "web"}),
+        ("ECS_INSTANCE_ATTRIBUTES={group: web}", {}),
+        ("ECS_LOGLEVEL=info", {}),
+    ],
+    ids=["as a file", "echoed", "no JSON", "none"],
+)
+def test_a_host_registers_with_the_attributes_of_its_ecs_config(line: str, attributes: dict[str, str]) -> None:
+    yard = Yard(0)
+    script = base64.b64encode(f"#!/bin/sh\nECS_CLUSTER=prod\n{line}\n".encode()).decode()
+    launch = {"ImageId": yard.image, "InstanceType": "m5.large", "UserData": script}
+    yard.sim.compute.launch(launch, subnet_id=yard.sim.compute.subnet_of("eu-west-1a"))
+    yard.sleep_until(lambda: yard.hosts)
+    assert yard.hosts[0].custom == attributes
+    said = {each["name"]: each.get("value") for each in described(yard)["attributes"]}
+    assert attributes.items() <= said.items()
 
 
 def test_resources_are_taken_and_given_back_fact_7_3() -> None:

@@ -132,6 +132,9 @@ def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> N
     walk_through_parameters(stage)
     walk_through_warm_pool(stage)
     walk_through_cluster(stage)
+    stage.sim.client("iam").simulate_principal_policy(
+        PolicySourceArn=f"arn:aws:iam::{stage.sim.world.account}:role/operator", ActionNames=["ecs:ListTasks"]
+    )
     answered = {(call.service, call.operation) for call in stage.sim.door.calls if call.error is None}
     covered = {(parameters.values[0], parameters.values[1]) for parameters in examples()}
     # Agents alone may register; everybody else is refused.

@@ -1,6 +1,7 @@
 """Capacity providers (aws-facts section 4)."""
 
 import base64
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -113,6 +114,32 @@ def test_tasks_without_room_wait_in_provisioning_and_the_group_grows_fact_4_4() 
     assert sum(task.last_status == "PROVISIONING" for task in service.tasks) == 4
     yard.sim.sleep(600)
     assert (yard.asg.desired, len(service.healthy)) == (3, 6)
+
+
+def test_each_task_without_room_waits_for_the_provider_that_the_strategy_gives_it() -> None:
+    yard = Provided(0, managedScaling=SCALING)
+    scaling = yard.sim.client("autoscaling")
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName="spot",
+        LaunchTemplate={"LaunchTemplateName": "hosts", "Version": "$Latest"},
+        MinSize=0,
+        MaxSize=10,
+        AvailabilityZones=["eu-west-1a"],
+    )
+    arn = yard.sim.scaling.groups["spot"].arn
+    other: Any = {"autoScalingGroupArn": arn, "managedScaling": SCALING}
+    yard.ecs.create_capacity_provider(name="spot", autoScalingGroupProvider=other)
+    strategy: Any = [
+        {"capacityProvider": "cp", "weight": 1, "base": 2},
+        {"capacityProvider": "spot", "weight": 2},
+    ]
+    yard.ecs.put_cluster_capacity_providers(
+        cluster="prod", capacityProviders=["cp", "spot"], defaultCapacityProviderStrategy=strategy
+    )
+    service = yard.service(desired=6, wait=600)
+    assert len(service.healthy) == 6
+    assert Counter(task.capacity_provider for task in service.tasks) == {"cp": 2, "spot": 4}
+    assert {task.host.instance.group for task in service.tasks if task.host} == {"hosts", "spot"}
 
 
 def test_from_nothing_it_starts_with_two_fact_4_4() -> None:

@@ -369,6 +369,32 @@ def describe_launch_configurations(sim: "Simulation", params: Params) -> dict[st
     return {"LaunchConfigurations": [show_configuration(known[name]) for name in names if name in known]}
 
 
+# scheduled actions
+
+
+@answers("autoscaling", "PutScheduledUpdateGroupAction")
+def put_scheduled_update_group_action(sim: "Simulation", params: Params) -> dict[str, Any]:
+    """Keep and show a scheduled action; nothing here carries it out."""
+    group = sim.scaling.find(params["AutoScalingGroupName"])
+    arn = group.arn.replace(":autoScalingGroup:", ":scheduledUpdateGroupAction:")
+    shown = {key: value for key, value in params.items() if key != "Time"}
+    group.scheduled[params["ScheduledActionName"]] = {
+        **shown,
+        "ScheduledActionARN": f"{arn}:scheduledActionName/{params['ScheduledActionName']}",
+    }
+    return {}
+
+
+@answers("autoscaling", "DescribeScheduledActions")
+def describe_scheduled_actions(sim: "Simulation", params: Params) -> dict[str, Any]:
+    """The scheduled actions of a group, or of all."""
+    name = params.get("AutoScalingGroupName")
+    groups = [sim.scaling.find(name)] if name else list(sim.scaling.groups.values())
+    wanted = params.get("ScheduledActionNames")
+    found = [said for group in groups for key, said in group.scheduled.items() if not wanted or key in wanted]
+    return {"ScheduledUpdateGroupActions": found}
+
+
 # tags
 
 

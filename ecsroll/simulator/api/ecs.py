@@ -158,8 +158,8 @@ def _container_instance(sim: "Simulation", host: "ContainerInstance", params: Pa
             "agentHash": "4a8a6a2d",
             "dockerVersion": host.runtime_version,
         },
-        "registeredResources": _resources(host.cpu, host.memory, []),
-        "remainingResources": _resources(host.free_cpu, host.free_memory, list(host.ports)),
+        "registeredResources": _resources(host.cpu, host.memory, host.gpus, []),
+        "remainingResources": _resources(host.free_cpu, host.free_memory, host.gpus - host.used_gpus, list(host.ports)),
         "status": host.status,
         "agentConnected": host.agent_connected,
         "runningTasksCount": host.count(pending=False),
@@ -174,7 +174,7 @@ def _container_instance(sim: "Simulation", host: "ContainerInstance", params: Pa
     return tagged(described, host.tags, params)
 
 
-def _resources(cpu: int, memory: int, ports: list[tuple[int, str]]) -> list[Described]:
+def _resources(cpu: int, memory: int, gpus: int, ports: list[tuple[int, str]]) -> list[Described]:
     """The agent keeps five ports for itself and the daemons of the host (aws-facts 7.3)."""
     tcp = ["22", "2376", "2375", "51678", "51679", *(str(port) for port, protocol in ports if protocol == "tcp")]
     udp = [str(port) for port, protocol in ports if protocol == "udp"]
@@ -192,7 +192,9 @@ def _resources(cpu: int, memory: int, ports: list[tuple[int, str]]) -> list[Desc
             "stringSetValue": values,
         }
 
-    return [number("CPU", cpu), number("MEMORY", memory), names("PORTS", tcp), names("PORTS_UDP", udp)]
+    shown = [number("CPU", cpu), number("MEMORY", memory), names("PORTS", tcp), names("PORTS_UDP", udp)]
+    # GPUs go by their ids; a host without any has no such resource.
+    return [*shown, names("GPU", [f"GPU-{each}" for each in range(gpus)])] if gpus else shown
 
 
 def _attributes(host: "ContainerInstance") -> list[Described]:

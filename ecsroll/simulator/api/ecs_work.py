@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ecsroll.simulator.services import Deployment, Service
     from ecsroll.simulator.tasks import Task
 
-__all__: list[str] = []
+__all__ = ["show_task"]
 
 Described = dict[str, Any]
 
@@ -261,7 +261,8 @@ def list_services(sim: "Simulation", params: Params) -> Described:
 # tasks
 
 
-def _task(sim: "Simulation", task: "Task", params: Params) -> Described:
+def show_task(sim: "Simulation", task: "Task", params: Params) -> Described:
+    """A task as DescribeTasks and events show it."""
     needs = task.definition.needs
     described = {
         **_moments(sim, task),
@@ -296,7 +297,7 @@ def _task(sim: "Simulation", task: "Task", params: Params) -> Described:
 def _moments(sim: "Simulation", task: "Task") -> Described:
     moments = {
         "createdAt": task.created_at,
-        "pullStartedAt": task.pulled_at,
+        "pullStartedAt": task.pull_began_at,
         "pullStoppedAt": task.pulled_at,
         "startedAt": task.started_at,
         "stoppingAt": task.stopping_at,
@@ -374,7 +375,7 @@ def describe_tasks(sim: "Simulation", params: Params) -> Described:
     """DescribeTasks."""
     cluster = sim.clusters.find(params.get("cluster"))
     found, failures = _find_tasks(sim, cluster, params["tasks"])
-    return {"tasks": [_task(sim, task, params) for task in found], "failures": failures}
+    return {"tasks": [show_task(sim, task, params) for task in found], "failures": failures}
 
 
 def _find_tasks(sim: "Simulation", cluster: "Cluster", names: list[str]) -> "tuple[list[Task], list[dict[str, str]]]":
@@ -407,9 +408,9 @@ def run_task(sim: "Simulation", params: Params) -> Described:
             sim.scheduler.standalone.start_fargate(cluster, definition, params)
             for _ in range(int(params.get("count") or 1))
         ]
-        return {"tasks": [_task(sim, task, {}) for task in tasks], "failures": []}
+        return {"tasks": [show_task(sim, task, {}) for task in tasks], "failures": []}
     started, failures = sim.scheduler.standalone.run(cluster, definition, params)
-    return {"tasks": [_task(sim, task, {}) for task in started], "failures": failures}
+    return {"tasks": [show_task(sim, task, {}) for task in started], "failures": failures}
 
 
 @answers("ecs", "StartTask")
@@ -427,7 +428,7 @@ def start_task(sim: "Simulation", params: Params) -> Described:
             started.append(sim.scheduler.standalone.start_on(host, definition, params))
         else:
             failures.append({"arn": host.arn, "reason": why})
-    return {"tasks": [_task(sim, task, {}) for task in started], "failures": failures}
+    return {"tasks": [show_task(sim, task, {}) for task in started], "failures": failures}
 
 
 @answers("ecs", "StopTask")
@@ -435,7 +436,7 @@ def stop_task(sim: "Simulation", params: Params) -> Described:
     """StopTask."""
     task = _find_task(sim, params)
     sim.tasks.stop(task, "UserInitiated", params.get("reason") or "Task stopped by user")
-    return {"task": _task(sim, task, {})}
+    return {"task": show_task(sim, task, {})}
 
 
 # protection

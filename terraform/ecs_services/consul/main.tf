@@ -7,6 +7,9 @@ locals {
   tags  = merge(var.tags, { Environment = var.environment })
   count = var.mode == "server" ? var.servers : 1
 
+  # ecs_instances names a group and its capacity provider alike.
+  capacity_providers = { (var.instance_group) = {} }
+
   # One server at a time, stopped before the next starts: a host has room for one. 66 % of 3 is 2 when rounded up, 80 % of
   # 5 is 4; 67 % of 3 would be 3, and no host would ever drain.
   deployment = {
@@ -121,7 +124,13 @@ module "servers" {
   fence         = var.fence
   deployment    = local.deployment
 
+  # By the provider of their group: with the cluster's default strategy ECS would look for room on the hosts of other
+  # providers only, where the constraint below forbids it, and no server would ever start.
+  capacity_providers   = local.capacity_providers
   placement_strategies = [{ type = "spread", field = "attribute:ecs.availability-zone" }]
+
+  # The cluster's default strategy may name other providers, and ECS then looks for room on theirs only.
+  capacity_providers = { (var.instance_group) = {} }
 
   placement_constraints = [
     { type = "distinctInstance" },

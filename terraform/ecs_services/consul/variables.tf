@@ -57,7 +57,7 @@ variable "image" {
 }
 
 variable "instance_group" {
-  description = "Group of hosts (`name` of a module ecs_instances) that servers run on, one on each. It is how they find each other, so let nothing but servers run there."
+  description = "Group of hosts (`name` of a module ecs_instances, which is the name of its capacity provider too) that servers run on, one on each. It is how they find each other, so let nothing but servers run there."
   type        = string
 }
 

@@ -52,6 +52,10 @@ resource "aws_ecs_service" "this" {
   cluster             = var.cluster_arn
   task_definition     = var.task == null ? var.task_definition_arn : aws_ecs_task_definition.this[0].arn
   scheduling_strategy = var.scheduling_strategy
+
+  # A daemon is on every host: the cluster's default strategy is not for it.
+  launch_type = local.replica ? null : "EC2"
+
   desired_count       = local.replica ? var.desired_count : null
 
   deployment_minimum_healthy_percent = coalesce(var.deployment.minimum_healthy_percent, local.replica ? 100 : 0)

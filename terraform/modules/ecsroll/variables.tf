@@ -43,6 +43,11 @@ variable "groups" {
     condition     = length(var.groups) > 0 && length(distinct([for group in var.groups : group.autoscaling_group_name])) == length(var.groups)
     error_message = "groups needs at least one group, and each only once."
   }
+
+  validation {
+    condition     = alltrue([for group in var.groups : can(regex("^[^*?$]+$", group.autoscaling_group_name))])
+    error_message = "groups: a name with *, ? or $ would be read as a pattern in the policy."
+  }
 }
 
 variable "options" {

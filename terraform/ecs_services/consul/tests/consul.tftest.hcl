@@ -48,6 +48,15 @@ run "finds_servers_by_their_group" {
   }
 }
 
+run "servers_run_by_the_provider_of_their_group" {
+  command = plan
+
+  assert {
+    condition     = keys(local.capacity_providers) == ["demo-consul"]
+    error_message = "With the cluster's default strategy ECS would look for room on the hosts of other providers."
+  }
+}
+
 run "leaves_before_it_goes" {
   command = plan
 

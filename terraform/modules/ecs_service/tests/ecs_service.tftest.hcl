@@ -203,6 +203,10 @@ run "daemon_stops_before_it_starts" {
     condition     = aws_ecs_service.this.availability_zone_rebalancing == "DISABLED"
     error_message = "ECS does not rebalance a daemon."
   }
+  assert {
+    condition     = aws_ecs_service.this.launch_type == "EC2"
+    error_message = "The cluster's default strategy is not for a daemon."
+  }
 }
 
 run "refuses_a_daemon_that_starts_first" {

@@ -1,0 +1,299 @@
+"""What a drain would wait for in vain: services that ECS may not move, and tasks that find no other host. Pure.
+
+A drain ends when ECS has replaced every task on the host, inside each service's bounds and where the tasks fit
+(aws-facts 3.3). So these checks follow the scheduler's arithmetic. ``blocking`` is certain: no placement whatsoever
+would do. Where it depends on where ECS happens to place tasks, the finding is a warning.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import reduce
+
+from ecsroll.before import Before
+from ecsroll.fits import UNITS, Crowd, Load, Space, Tight, always_fits, larger, never_fits, smaller
+from ecsroll.model import Finding, Group
+from ecsroll.terrain import ServiceFacts
+
+__all__ = ["DEADLOCKS", "Bounds", "bounds_of"]
+
+
+# Bounds ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What ECS may do with a service's tasks while a host is drained."""
+
+    desired: int
+    lower: int
+    """Healthy tasks that have to stay: rounded up."""
+    upper: int
+    """Tasks that may run and be pending: rounded down."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether a replacement may be started before the old one stops."""
+        return self.upper > self.desired
+
+    @property
+    def stops(self) -> int:
+        """How many may be stopped before their replacements run."""
+        return max(0, self.desired - self.lower)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether ECS may neither start nor stop: it waits for ever, and says so in a service event only."""
+        return self.desired > 0 and not self.starts and not self.stops
+
+    @property
+    def least_maximum(self) -> int:
+        """The smallest maximumPercent that allows to start one more."""
+        return -(-(self.desired + 1) * 100 // max(1, self.desired))
+
+
+def bounds_of(service: ServiceFacts) -> Bounds:
+    """The service's bounds. Those of CODE_DEPLOY and EXTERNAL services can not be set: 100/200 hold (aws-facts 3.2)."""
+    if service.controller != "ECS":
+        return Bounds(desired=service.desired, lower=service.desired, upper=2 * service.desired)
+    return Bounds(desired=service.desired, lower=service.lower, upper=service.upper)
+
+
+def _stuck(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        bounds = bounds_of(service)
+        if not bounds.stuck:
+            continue
+        least, most = service.min_percent, service.max_percent
+        yield Finding(
+            code="EC110",
+            severity="blocking",
+            subject=service.name,
+            measured=f"desired {bounds.desired}: minimumHealthyPercent {least} keeps {bounds.lower} and maximumPercent "
+            f"{most} allows {bounds.upper}, so ECS can neither start nor stop a task; {_there(before, service)}",
+            fix=f"aws ecs update-service --cluster {before.seen.cluster} --service {service.name} "
+            f"--deployment-configuration minimumHealthyPercent={least},maximumPercent={bounds.least_maximum}, "
+            "at least while the roll goes on",
+        )
+
+
+def _there(before: Before, service: ServiceFacts) -> str:
+    tasks = before.leaving_tasks(service.name)
+    return f"{len(tasks)} run on {len({task.host for task in tasks})} host(s) that are to be replaced"
+
+
+def _blinks(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        bounds = bounds_of(service)
+        tasks = before.leaving_tasks(service.name)
+        together = len({task.host for task in tasks}) == 1 and len(tasks) == bounds.desired
+        if bounds.lower == 0 and together and bounds.desired > 0:
+            yield Finding(
+                code="EC116",
+                severity="warning",
+                subject=service.name,
+                measured=f"its {bounds.desired} task(s) run on one host, and {service.min_percent}% have to stay: "
+                "ECS stops them before their replacements run",
+                fix=f"minimumHealthyPercent=100 with maximumPercent={max(200, bounds.least_maximum)} starts them first",
+            )
+
+
+# Constraints -----------------------------------------------------------------------------------------------------
+
+
+def _constrained(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        if before.staying(service) or any(before.admits(group, service) for group in before.seen.groups.values()):
+            continue
+        if not all(before.newcomers(group) for group in before.seen.groups.values() if before.leaving[group.name]):
+            continue  # no host of the group is registered to learn from
+        doubtful = any(
+            before.welcomes(newcomer, service, doubtful=True)
+            for group in before.seen.groups.values()
+            for newcomer in before.newcomers(group)
+        )
+        yield _by_hand(before, service) if doubtful else _nowhere(before, service)
+
+
+def _nowhere(before: Before, service: ServiceFacts) -> Finding:
+    said = " and ".join(before.expressions(service)) or f"capacity provider {', '.join(service.providers)}"
+    return Finding(
+        code="EC111",
+        severity="blocking",
+        subject=service.name,
+        measured=f"no new host will satisfy {said}; {_there(before, service)}",
+        fix="change the placement constraint so that it holds for new hosts (ecs.ami-id changes with every roll)",
+    )
+
+
+def _by_hand(before: Before, service: ServiceFacts) -> Finding:
+    names = sorted(
+        {name for group in before.seen.groups.values() for new in before.newcomers(group) for name in new.doubtful}
+    )
+    return Finding(
+        code="EC112",
+        severity="warning",
+        subject=service.name,
+        measured=f"{' and '.join(before.expressions(service))} holds on some hosts by an attribute that the user data "
+        f"does not set ({', '.join(names)}): new hosts may come without it",
+        fix="set it in the user data (ECS_INSTANCE_ATTRIBUTES), or put it on each new host (aws ecs put-attributes)",
+    )
+
+
+# Room ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """The hosts that tasks can move to when fewest are there: at best, and at worst."""
+
+    best: Counter[Space]
+    worst: Counter[Space]
+    known: dict[tuple[Load, int], bool] = field(default_factory=dict)
+    """What was found out already: services are many, and kinds of tasks few."""
+
+    def always(self, crowd: Crowd, before: Before) -> bool:
+        """Whether a task of it finds room wherever the others are."""
+        key = (crowd.load, crowd.count if crowd.alone else 0)
+        if key not in self.known:
+            self.known[key] = always_fits(crowd, before.others(crowd), self.worst)
+        return self.known[key]
+
+
+def _room(before: Before, group: Group, service: ServiceFacts) -> _Room:
+    """While a group is rolled: its hosts that stay or have come, and those of the other groups."""
+    spaces = before.spaces
+    others = Counter(spaces[host.arn] for host in before.beside(group) if before.suits(service, host))
+    old = [spaces[host.arn] for host in before.serving(group) if before.suits(service, host)]
+    every, fit = before.newcomers(group), before.admits(group, service)
+    if not fit:
+        return _Room(others, others)  # in the end they are all that is left
+    leaving, surge = len(before.leaving[group.name]), before.surge(group)
+    at_once = min(surge + before.unavailable(group), leaving)
+    kinds = [*old, *(new.space for new in fit)]
+    best = len(old) + surge - min(1, at_once)
+    # A new host of the wrong zone (or type) does not help, and nobody knows beforehand which it will be.
+    worst = len(old) + surge - at_once if len(fit) == len(every) else 0
+    return _Room(
+        others + Counter({reduce(larger, kinds): max(0, best)}),
+        others + Counter({reduce(smaller, kinds): max(0, worst)}),
+    )
+
+
+def _no_room(before: Before) -> Iterator[Finding]:
+    said: set[str] = set()
+    for group in before.seen.groups.values():
+        if before.leaving[group.name] and before.newcomers(group):
+            for finding in _no_room_in(before, group):
+                if finding.subject not in said:
+                    said.add(finding.subject)
+                    yield finding
+
+
+def _no_room_in(before: Before, group: Group) -> Iterator[Finding]:
+    arns = {host.arn for host in before.leaving[group.name]}
+    by_needs: dict[object, list[ServiceFacts]] = {}
+    for service in before.moving:
+        if any(task.host in arns for task in before.leaving_tasks(service.name)):
+            by_needs.setdefault(before.needs(service), []).append(service)
+    for services in by_needs.values():
+        room = _room(before, group, services[0])
+        # What ECS may stop without a replacement needs no room for the host to become empty.
+        needed = [crowd for each in services if (crowd := before.crowd(each, bounds_of(each).lower)) is not None]
+        never = never_fits([crowd for crowd in needed if crowd.count], room.best)
+        for service in services:
+            yield from _lacks_room(before, group, service, room, never.get(service.name))
+
+
+def _lacks_room(
+    before: Before, group: Group, service: ServiceFacts, room: _Room, tight: Tight | None
+) -> Iterator[Finding]:
+    crowd = before.crowd(service, service.desired)
+    bounds = bounds_of(service)
+    if crowd is None or bounds.stuck or not bounds.lower or not _admitted(before, service):
+        return  # nothing to move first, or another finding says already why it can not
+    if tight is not None and not _grows(before, group, service):
+        yield _says(before, group, service, tight, crowd)
+    elif tight is not None or not room.always(crowd, before):
+        yield _maybe(before, group, service, crowd, sum(room.worst.values()))
+
+
+def _admitted(before: Before, service: ServiceFacts) -> bool:
+    """Whether some host will be there in the end that takes a task of it."""
+    crowd = before.crowd(service, 1)
+    new = [kind.space for each in before.seen.groups.values() for kind in before.admits(each, service)]
+    there = [before.spaces[host.arn] for host in before.staying(service)]
+    return crowd is not None and any(space.lacks(crowd.load) is None for space in (*new, *there))
+
+
+def _grows(before: Before, group: Group, service: ServiceFacts) -> bool:
+    """Whether a capacity provider makes room for tasks that find none (aws-facts 4.4)."""
+    provider = group.provider
+    free = group.desired + before.surge(group) < group.max
+    return provider is not None and provider.managed_scaling and provider.name in service.providers and free
+
+
+def _too_large(before: Before) -> Iterator[Finding]:
+    for service in before.moving:
+        crowd = before.crowd(service, 1)
+        fit = [(group, new) for group in before.seen.groups.values() for new in before.admits(group, service)]
+        lacks = [new.space.lacks(crowd.load) for _, new in fit] if crowd else []
+        if not fit or None in lacks or _admitted(before, service):
+            continue
+        yield Finding(
+            code="EC113",
+            severity="blocking",
+            subject=service.name,
+            measured=f"a task of it {lacks[0]} beside its daemons: it fits on no new host, not even an empty one",
+            fix=f"let {fit[0][0].name} launch larger hosts, or make the task smaller",
+        )
+
+
+def _says(before: Before, group: Group, service: ServiceFacts, tight: Tight, crowd: Crowd) -> Finding:
+    if tight.kind == "one_a_host":
+        why = (
+            "distinctInstance" if crowd.alone else f"host port {', '.join(str(p) for p, _ in sorted(crowd.load.ports))}"
+        )
+        return Finding(
+            code="EC114",
+            severity="blocking",
+            subject=service.name,
+            measured=f"{tight.tasks} task(s) need a host each ({why}), and {tight.places} can take one while a host of "
+            f"{group.name} is drained",
+            fix=_more_room(before, group),
+        )
+    others = " (of other services, too)" if tight.tasks > crowd.count else ""
+    return Finding(
+        code="EC115",
+        severity="blocking",
+        subject=service.name,
+        measured=f"{tight.tasks} task(s){others} have to run at once and {tight.places} fit on the {tight.hosts} "
+        f"host(s) left while one of {group.name} is drained: {UNITS[tight.kind]} are short "
+        f"({crowd.load.of(tight.kind)} a task)",
+        fix=_more_room(before, group),
+    )
+
+
+def _maybe(before: Before, group: Group, service: ServiceFacts, crowd: Crowd, hosts: int) -> Finding:
+    return Finding(
+        code="EC117",
+        severity="warning",
+        subject=service.name,
+        measured=f"its tasks ({crowd.load.cpu} CPU units, {crowd.load.memory} MiB) fit on the {hosts} host(s) that are "
+        f"sure to be left while {group.name} is rolled only if ECS places the others well",
+        fix=f"ecsroll plan --cluster {before.seen.cluster} rehearses it; {_more_room(before, group)}",
+    )
+
+
+def _more_room(before: Before, group: Group) -> str:
+    """A surge fills up as fast as it comes: as many hosts are drained at once. Only a host more really adds room."""
+    surge, missing = before.surge(group), before.unavailable(group)
+    if missing:
+        return f"--max-surge {max(1, surge)} --max-unavailable 0 adds a host before one is drained"
+    return (
+        f"let the group want one host more while the roll goes on (aws autoscaling set-desired-capacity "
+        f"--auto-scaling-group-name {group.name} --desired-capacity {group.desired + 1}), or run fewer tasks"
+    )
+
+
+DEADLOCKS = (_stuck, _constrained, _too_large, _no_room, _blinks)

@@ -1,0 +1,170 @@
+"""What a roll will be like: rehearsals with the policy as it is, quick and slow, and other ways beside it. Pure.
+
+The likely time is the mean of three rehearsals: with durations as they were learned, and with what is not known about
+them leaning to the quick and to the slow side. The range is what these three span, and a margin for chance, which is
+smaller the more hosts there are.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from statistics import fmean
+
+from ecsroll.asg import surge_for
+from ecsroll.habits import Habits
+from ecsroll.model import Amount, Policy, Snapshot
+from ecsroll.policy import spelled
+from ecsroll.rehearsal import Rehearsal, rehearse
+from ecsroll.terrain import Terrain
+
+__all__ = ["Forecast", "Option", "foresee", "name_of"]
+
+BUDGET = 2.5
+"""Seconds after which no further rehearsal is begun: a plan is to be answered within five, its readings included."""
+MARGIN, CHANCE = 0.04, 0.14
+"""Of the time: what a rehearsal never gets right, and what chance does to the work of a single host."""
+UNREHEARSED = 0.25
+"""Of the time: the range where a cluster is too large to be rehearsed three times."""
+WORTH_TIME, WORTH_MOVES = 0.25, 0.15
+"""What more hosts at once have to save: a quarter of the time, or one task in seven moving once more."""
+OTHERS = (Amount(1), Amount(25, percent=True), Amount(2), Amount(10, percent=True))
+"""Surges that are tried beside the one asked for, in this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One way to roll, rehearsed."""
+
+    policy: Policy
+    rehearsal: Rehearsal
+    asked: bool
+    """Whether it is the one that was asked for."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it comes to a good end."""
+        return self.rehearsal.well
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What is foreseen of one roll."""
+
+    main: Rehearsal
+    """The rehearsal that is shown: with durations as they were learned, unless only another one ends well."""
+    halted: tuple[Rehearsal, ...]
+    """Rehearsals with this policy that do not end well, of all ``tried``."""
+    tried: int
+    low: timedelta
+    likely: timedelta
+    high: timedelta
+    options: tuple[Option, ...]
+    """From the fewest hosts at once to the most."""
+    recommended: Option | None
+    why: str
+    skipped: tuple[str, ...]
+    """Options that there was no time to rehearse."""
+    habits: Habits
+
+
+def foresee(
+    terrain: Terrain,
+    seen: Snapshot,
+    policy: Policy,
+    habits: Habits,
+    outdated: Mapping[str, int],
+    elapsed: Callable[[], float],
+) -> Forecast:
+    """Rehearse; ``outdated`` is how many hosts each group has to replace, ``elapsed`` a clock of seconds."""
+    began = elapsed()
+    runs = [rehearse(terrain, seen, policy, habits, seed=1)]
+    if elapsed() - began < BUDGET / 2:
+        runs += [rehearse(terrain, seen, policy, habits, lean=lean, seed=2 + int(lean)) for lean in (-1.0, 1.0)]
+    well = [run for run in runs if run.well]
+    main = (well or runs)[0]
+    options = [Option(policy=policy, rehearsal=main, asked=True)]
+    skipped = []
+    for other in () if seen.roll else _others(seen, policy, outdated):
+        if elapsed() - began < BUDGET:
+            options.append(Option(policy=other, rehearsal=rehearse(terrain, seen, other, habits, seed=1), asked=False))
+        else:
+            skipped.append(name_of(other))
+    options.sort(key=lambda option: option.rehearsal.tally.peak)
+    best, why = _recommended(options)
+    low, likely, high = _range([run.took for run in well or runs], sum(outdated.values()))
+    return Forecast(
+        main=main,
+        halted=tuple(run for run in runs if not run.well),
+        tried=len(runs),
+        low=low,
+        likely=likely,
+        high=high,
+        options=tuple(options),
+        recommended=best,
+        why=why,
+        skipped=tuple(skipped),
+        habits=habits,
+    )
+
+
+def _range(took: Sequence[timedelta], hosts: int) -> tuple[timedelta, timedelta, timedelta]:
+    seconds = [each.total_seconds() for each in took]
+    margin = MARGIN + CHANCE / math.sqrt(max(1, hosts)) if len(seconds) > 1 else UNREHEARSED
+    low, high = min(seconds) * (1 - margin), max(seconds) * (1 + margin)
+    return timedelta(seconds=low), timedelta(seconds=fmean(seconds)), timedelta(seconds=high)
+
+
+# Other ways ------------------------------------------------------------------------------------------------------
+
+
+def _others(seen: Snapshot, policy: Policy, outdated: Mapping[str, int]) -> Iterable[Policy]:
+    """Other surges, and all new hosts first: each once, by what it comes to in hosts."""
+    ways = [replace(policy, strategy="double")]
+    ways += [replace(policy, strategy="rolling", surge=amount) for amount in OTHERS]
+    known = {_room(seen, policy, outdated)}
+    for way in ways:
+        room = _room(seen, way, outdated)
+        if room not in known and any(room):
+            known.add(room)
+            yield way
+
+
+def _room(seen: Snapshot, policy: Policy, outdated: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(surge_for(group, outdated.get(name, 0), policy) for name, group in sorted(seen.groups.items()))
+
+
+def name_of(policy: Policy) -> str:
+    """A way to roll, in words."""
+    return "double" if policy.strategy == "double" else f"rolling, surge {policy.surge}"
+
+
+# Which one -------------------------------------------------------------------------------------------------------
+
+
+def _recommended(options: Sequence[Option]) -> tuple[Option | None, str]:
+    """The fewest hosts at once after which more do not save enough, and the reason in a sentence."""
+    good = [option for option in options if option.done]
+    if not good:
+        return None, "no way that was rehearsed comes to a good end"
+    best, why = good[0], ""
+    for option in good[1:]:
+        saved = _saved(best, option)
+        if saved:
+            best, why = option, saved
+    if len(good) == 1:
+        return best, "it is the only one that was rehearsed to a good end" if len(options) > 1 else "there is no other"
+    return best, why or f"more hosts at once save less than {WORTH_TIME:.0%} of its time"
+
+
+def _saved(least: Option, more: Option) -> str:
+    """What the option with more hosts saves, if that is worth them."""
+    before, after = least.rehearsal, more.rehearsal
+    hosts = after.tally.peak - before.tally.peak
+    time, moves = before.took - after.took, before.tally.moves - after.tally.moves
+    price = f"for {hosts} more host{'s' if hosts != 1 else ''} at once"
+    if time >= WORTH_TIME * before.took:
+        return f"it saves {spelled(time)} of {spelled(before.took)} over {name_of(least.policy)}, {price}"
+    if moves >= WORTH_MOVES and time >= timedelta(0):
+        return f"{moves:.2f} fewer moves per task than {name_of(least.policy)}, {price}"
+    return ""

@@ -1,0 +1,172 @@
+"""Whether the credentials may do what a roll does, asked without doing it.
+
+EC2 tries its own calls dry. For the others IAM is asked to simulate the caller's policies, if the caller may ask that.
+What nobody answers is listed as not verified, and never blocks: a roll that is denied something halts safely.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ecsroll import asg
+from ecsroll.aws import Aws, denied
+from ecsroll.errors import AwsRefusal, AwsUnavailable
+from ecsroll.ledger import Place
+from ecsroll.model import Finding, Group, Launches, Policy, Snapshot
+from ecsroll.terrain import Terrain
+
+__all__ = ["verify"]
+
+ON_HOSTS = ("ecs:UpdateContainerInstancesState", "ecs:PutAttributes", "ecs:DeleteAttributes")
+ON_CLUSTER = ("ecs:DeregisterContainerInstance",)
+ON_GROUP = (
+    "autoscaling:UpdateAutoScalingGroup",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "autoscaling:SetInstanceProtection",
+    "autoscaling:SuspendProcesses",
+    "autoscaling:ResumeProcesses",
+)
+ON_RECORDS = ("ssm:PutParameter", "ssm:DeleteParameter")
+ON_TEMPLATE = {
+    "ec2:CreateLaunchTemplateVersion": "create_launch_template_version",
+    "ec2:ModifyLaunchTemplate": "modify_launch_template",
+    "ec2:DeleteLaunchTemplateVersions": "delete_launch_template_versions",
+}
+
+
+def verify(aws: Aws, seen: Snapshot, policy: Policy, terrain: Terrain) -> tuple[Finding, ...]:
+    """What is missing (EC150, blocking) and what could not be found out (EC151, for information)."""
+    asked = _Asked(aws, seen, policy, terrain)
+    asked.ask()
+    return tuple(_told(seen.cluster, asked))
+
+
+@dataclass
+class _Asked:
+    aws: Aws
+    seen: Snapshot
+    policy: Policy
+    terrain: Terrain
+    missing: dict[str, str] = field(default_factory=dict)
+    """Actions that are denied, with the resource."""
+    unknown: set[str] = field(default_factory=set)
+
+    def ask(self) -> None:
+        for group in self.seen.groups.values():
+            for launches in group.launches:
+                if launches.place is Place.TEMPLATE and self._changes(group, launches):
+                    self._try_dry(launches)
+        role = self._role()
+        for actions, resource in self._wanted():
+            self._simulate(role, actions, resource)
+
+    def _changes(self, group: Group, launches: Launches) -> bool:
+        image = self.policy.images.get(f"{group.name}/{asg.name_of(launches)}")
+        return image is not None and image != launches.image
+
+    # EC2
+
+    def _try_dry(self, launches: Launches) -> None:
+        self._dry(
+            "ec2:CreateLaunchTemplateVersion",
+            launches,
+            SourceVersion=launches.version or "$Default",
+            LaunchTemplateData={"ImageId": launches.image},
+        )
+        if launches.spec == "$Default":
+            self._dry("ec2:ModifyLaunchTemplate", launches, DefaultVersion=launches.version or "1")
+        if launches.spec == "$Latest":
+            self._dry("ec2:DeleteLaunchTemplateVersions", launches, Versions=[launches.version or "1"])
+
+    def _dry(self, action: str, launches: Launches, **params: Any) -> None:
+        try:
+            self.aws.call("ec2", ON_TEMPLATE[action], LaunchTemplateId=launches.name, DryRun=True, **params)
+        except AwsRefusal as said:
+            if said.code != "DryRunOperation":
+                self.unknown.add(action)
+        except AwsUnavailable as error:
+            if denied(error):
+                self.missing[action] = launches.name
+            else:
+                self.unknown.add(action)
+
+    # IAM
+
+    def _role(self) -> str | None:
+        """The role or user that asks, as IAM knows it: the session of a role names no path, so it may not be found."""
+        try:
+            arn = str(self.aws.call("sts", "get_caller_identity")["Arn"])
+        except (AwsRefusal, AwsUnavailable):
+            return None
+        if ":assumed-role/" in arn:
+            head, _, name = arn.replace(":sts:", ":iam:").partition(":assumed-role/")
+            return f"{head}:role/{name.partition('/')[0]}"
+        return arn
+
+    def _wanted(self) -> Iterator[tuple[Sequence[str], str]]:
+        """The actions of a roll, each with the resource that AWS checks it on (aws-facts 11)."""
+        arn = next((host.arn for host in self.seen.hosts.values() if host.arn), None)
+        if arn is None:
+            return
+        partition, _, region, account = arn.split(":")[1:5]
+        cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{self.seen.cluster}"
+        parameters = f"arn:{partition}:ssm:{region}:{account}:parameter"
+        yield ON_HOSTS, arn
+        yield ON_CLUSTER, cluster
+        yield ON_RECORDS, f"{parameters}/ecsroll/{self.seen.cluster}/roll"
+        for group in self.seen.groups.values():
+            if group.name in self.terrain.groups:
+                yield ON_GROUP, self.terrain.groups[group.name].arn
+            for launches in group.launches:
+                if launches.place is Place.PARAMETER and launches.parameter and self._changes(group, launches):
+                    yield ("ssm:PutParameter",), f"{parameters}/{launches.parameter.lstrip('/')}"
+
+    def _simulate(self, role: str | None, actions: Sequence[str], resource: str) -> None:
+        if role is None:
+            self.unknown.update(actions)
+            return
+        try:
+            answer = self.aws.call(
+                "iam",
+                "simulate_principal_policy",
+                PolicySourceArn=role,
+                ActionNames=list(actions),
+                ResourceArns=[resource],
+                ContextEntries=self._context(),
+            )
+        except (AwsRefusal, AwsUnavailable):
+            self.unknown.update(actions)
+            return
+        for said in answer.get("EvaluationResults", ()):
+            if said["EvalDecision"] == "allowed":
+                continue
+            if said.get("MissingContextValues") and said["EvalDecision"] != "explicitDeny":
+                self.unknown.add(said["EvalActionName"])  # it may depend on a tag that IAM was not told of
+            else:
+                self.missing[said["EvalActionName"]] = resource
+
+    def _context(self) -> list[dict[str, Any]]:
+        arn = self.terrain.said.get("clusterArn")
+        value = [arn] if arn else []
+        return [{"ContextKeyName": "ecs:cluster", "ContextKeyValues": value, "ContextKeyType": "string"}] if arn else []
+
+
+def _told(cluster: str, asked: _Asked) -> Iterator[Finding]:
+    if asked.missing:
+        listed = ", ".join(f"{action} on {where}" for action, where in sorted(asked.missing.items()))
+        yield Finding(
+            code="EC150",
+            severity="blocking",
+            subject=cluster,
+            measured=f"these credentials may not: {listed}",
+            fix="allow it to the role that rolls; SECURITY.md says what a roll changes, and where",
+        )
+    unknown = sorted(asked.unknown - asked.missing.keys())
+    if unknown:
+        yield Finding(
+            code="EC151",
+            severity="info",
+            subject=cluster,
+            measured=f"not verified whether these credentials may: {', '.join(unknown)}",
+            fix="nothing: a roll that is denied something halts safely; iam:SimulatePrincipalPolicy lets IAM be asked",
+        )

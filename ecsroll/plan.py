@@ -1,0 +1,230 @@
+"""The command ``plan``: findings and forecast, side by side. It reads, and changes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ecsroll.aws import Aws
+from ecsroll.commands import Screen, intended
+from ecsroll.decide import decide
+from ecsroll.drain import Kind
+from ecsroll.errors import EXIT_OK, Refused
+from ecsroll.examine import examine
+from ecsroll.forecast import Forecast, Option, foresee, name_of
+from ecsroll.habits import Habit, Habits, learn
+from ecsroll.lease import standing
+from ecsroll.model import Finding, Memory, Policy, Snapshot
+from ecsroll.observe import Observer
+from ecsroll.preflight import allowed
+from ecsroll.rehearsal import Rehearsal, Step, Unrehearsable
+from ecsroll.result import Result
+from ecsroll.turn import outdated_by_group
+
+__all__ = ["plan"]
+
+
+def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
+    """What ``replace`` with this policy would do, how long it would take, and what would stand in its way.
+
+    Raises NotFound and Refused as ``replace`` does before its first change.
+    """
+    observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
+    seen = observer.look()
+    policy = intended(observer, seen, policy)
+    decision, _ = decide(seen, Memory(), policy)
+    outdated = outdated_by_group(seen, policy)
+    examined = examine(aws, observer, seen, policy)
+    terrain, findings = examined.terrain, (*examined.findings, *observer.findings.values())
+    if decision.verdict is not None and decision.verdict.result == "nothing":
+        return Result(
+            command="plan",
+            result="nothing",
+            exit_code=EXIT_OK,
+            cluster=cluster,
+            reason=decision.verdict.reason,
+            findings=_once(findings),
+            more={"plan": None},
+        )
+    # Under the lease that the roll would take: marks of every earlier one are its own.
+    seen = replace(seen, epoch=standing(aws, cluster).epoch + 1)
+    forecast: Forecast | None = None
+    try:
+        # The replica has no alarms, and its night begins when the window opens.
+        calm = replace(policy, windows=(), alarms=())
+        forecast = foresee(terrain, seen, calm, learn(terrain), outdated, aws.clock.elapsed)
+        findings = (*findings, *_foreseen(forecast))
+    except Unrehearsable as error:
+        findings = (*findings, _unrehearsable(cluster, error))
+    findings = _once(allowed(findings, policy.allow))
+    screen.intend(seen, policy, outdated, findings)
+    return _result(seen, outdated, forecast, findings)
+
+
+def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
+
+
+def _unrehearsable(cluster: str, error: Unrehearsable) -> Finding:
+    return Finding(
+        code="EC181",
+        severity="warning",
+        subject=cluster,
+        measured=f"the roll could not be rehearsed: {error}",
+        fix="the findings stand, the forecast is missing; mend a reading that failed (EC190), or report it",
+    )
+
+
+_FIXES = {
+    Kind.SERVICE: "let the service move: see its deployment bounds, its placement constraints, the room for its tasks",
+    Kind.PROTECTED: "wait until the protection has ended, or give a longer --drain-timeout",
+    Kind.STANDALONE: "let the task end first, or give a longer --drain-timeout",
+    Kind.STOPPING: "give a longer --drain-timeout: its deregistration delay and stop timeout take that long",
+}
+"""What helps, by what held the hosts when a rehearsal halted; the most telling one first."""
+
+
+def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
+    """Rehearsals that do not come to a good end: what they stand before, and when."""
+    if not forecast.halted:
+        return ()
+    first, verdict = forecast.halted[0], forecast.halted[0].verdict
+    wait = first.longest[0][0] if first.longest else None
+    minutes = round(first.took.total_seconds() / 60)
+    often = f" (in {len(forecast.halted)} of {forecast.tried} rehearsals)" if forecast.tried > 1 else ""
+    # Only standalone tasks hold it, and nobody but their owner knows when they end; or every host is replaced by then.
+    certain = len(forecast.halted) == forecast.tried and first.held != {Kind.STANDALONE} and verdict.remaining > 0
+    return (
+        Finding(
+            code="EC180",
+            severity="blocking" if certain else "warning",
+            subject=wait.subject if wait else first.last.seen.cluster,
+            measured=f"halts after {minutes} min{often}, {verdict.remaining} host(s) left: {verdict.reason}",
+            fix=next((fix for kind, fix in _FIXES.items() if kind in first.held), "mend that, and plan again"),
+        ),
+    )
+
+
+# As JSON ---------------------------------------------------------------------------------------------------------
+
+
+def _result(
+    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast | None, findings: tuple[Finding, ...]
+) -> Result:
+    blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
+    hosts = sum(outdated.values())
+    return Result(
+        command="plan",
+        result="refused" if blocking else "done",
+        exit_code=Refused.exit_code if blocking else EXIT_OK,
+        cluster=seen.cluster,
+        reason=f"{blocking.code} {blocking.subject}: {blocking.measured}" if blocking else _sentence(hosts, forecast),
+        next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
+        remaining=hosts,
+        findings=findings,
+        more={"plan": _plain(forecast) if forecast else None},
+    )
+
+
+def _sentence(hosts: int, forecast: Forecast | None) -> str:
+    if forecast is None:
+        return f"{hosts} host(s) would be replaced; how long it takes is not known"
+    low, high = (round(each.total_seconds() / 60) for each in (forecast.low, forecast.high))
+    return f"{hosts} host(s) would be replaced in {low} to {high} minutes"
+
+
+def _plain(forecast: Forecast) -> dict[str, Any]:
+    main = forecast.main
+    best = forecast.recommended
+    return {
+        "seconds": {
+            "low": round(forecast.low.total_seconds()),
+            "likely": round(forecast.likely.total_seconds()),
+            "high": round(forecast.high.total_seconds()),
+        },
+        "result": main.verdict.result,
+        "reason": main.verdict.reason,
+        "rounds": main.rounds,
+        "peak_hosts": main.tally.peak,
+        "surplus_host_hours": _hours(main),
+        "tasks": main.tally.tasks,
+        "moved": len(main.tally.moved),
+        "moves_per_task": round(main.tally.moves, 2),
+        "lowest_capacity": round(main.tally.lowest, 3),
+        "lowest_service": main.tally.lowest_service,
+        "timeline": [_plain_step(step) for step in main.steps],
+        "services": [
+            {
+                "service": moves.service,
+                "tasks": moves.tasks,
+                "moved": moves.moved,
+                "first": round(moves.first.total_seconds()),
+                "last": round(moves.last.total_seconds()),
+            }
+            for moves in main.moves
+        ],
+        "waits": [
+            {
+                "kind": wait.kind,
+                "subject": wait.subject,
+                "reason": wait.reason,
+                "seconds": round(waited.total_seconds()),
+            }
+            for wait, waited in main.longest
+        ],
+        "options": [_plain_option(option, forecast) for option in forecast.options],
+        "recommendation": {"option": name_of(best.policy) if best else None, "why": forecast.why},
+        "not_rehearsed": list(forecast.skipped),
+        "assumptions": [_plain_habit(habit) for habit in shown(forecast.habits)],
+    }
+
+
+def _hours(rehearsal: Rehearsal) -> float:
+    return round(rehearsal.surplus.total_seconds() / 3600, 2)
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
+    facts = step.event.facts
+    hosts = facts["hosts"] if "hosts" in facts else [facts["host"]] if "host" in facts else []
+    return {
+        "after": round(step.after.total_seconds()),
+        "event": step.event.kind,
+        "group": facts.get("group"),
+        "hosts": list(hosts),
+        "why": facts.get("why", ""),
+        "moves": [{"service": service, "tasks": tasks} for service, tasks in sorted(step.moves.items())],
+    }
+
+
+def _plain_option(option: Option, forecast: Forecast) -> dict[str, Any]:
+    rehearsal = option.rehearsal
+    took = forecast.likely if option.asked else rehearsal.took
+    return {
+        "option": name_of(option.policy),
+        "strategy": option.policy.strategy,
+        "max_surge": str(option.policy.surge) if option.policy.strategy == "rolling" else None,
+        "seconds": round(took.total_seconds()),
+        "peak_hosts": rehearsal.tally.peak,
+        "surplus_host_hours": _hours(rehearsal),
+        "moves_per_task": round(rehearsal.tally.moves, 2),
+        "result": rehearsal.verdict.result,
+        "reason": rehearsal.verdict.reason,
+        "asked": option.asked,
+        "recommended": option is forecast.recommended,
+    }
+
+
+def shown(habits: Habits) -> list[Habit]:
+    """The assumptions that a reader is told: one for each thing and subject, groups before tasks."""
+    order = ("reaction", "boot", "registration", "start", "stop", "deregistration", "health")
+    return sorted(habits.all, key=lambda habit: order.index(habit.what))
+
+
+def _plain_habit(habit: Habit) -> dict[str, Any]:
+    return {
+        "what": habit.what,
+        "subject": habit.subject,
+        "seconds": {"low": round(habit.low, 1), "mean": round(habit.mean, 1), "high": round(habit.high, 1)},
+        "samples": habit.samples,
+        "known": habit.known,
+        "source": habit.source,
+    }

@@ -1,0 +1,504 @@
+"""A cluster for each finding: where it is said, and one that looks much the same where it must not be."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ecsroll.model import Policy
+from ecsroll.simulator.images import LINUX
+from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, _make_service
+from ecsroll.terrain import Terrain
+from tests import scenarios as s
+from tests.scenarios import policy
+
+__all__ = ["CASES", "Case"]
+
+TWO = (GroupSet(hosts=2, zones=1),)
+LATEST = (GroupSet(hosts=2, zones=1, reference="$Latest"),)
+PARAMETER = (GroupSet(hosts=2, zones=1, reference="parameter"),)
+FULL = (GroupSet(hosts=2, zones=1, spare=0),)
+PROTECTED = (GroupSet(hosts=2, zones=1, managed_scaling=True, termination_protection=True),)
+ZONES = (GroupSet(hosts=2, zones=2),)
+NOTHING_ADDED = policy(surge=0, unavailable=1)
+Act = Callable[[Stage], object]
+
+
+def nothing(stage: Stage) -> None:
+    """Leave the stage as it is."""
+    del stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A cluster, what happened to it, and what is to be done."""
+
+    groups: tuple[GroupSet, ...] = TWO
+    services: tuple[ServiceSet, ...] = ()
+    before: Act = nothing
+    policy: Policy = field(default_factory=policy)
+    tweak: Callable[[Terrain], Terrain] = lambda terrain: terrain
+    """For what the simulated AWS does not have."""
+
+
+# What others did
+
+
+def elsewhere(image: str, *, pinned: bool = False) -> Act:
+    """A group of somebody else, with a template of its own that launches this."""
+
+    def act(stage: Stage) -> None:
+        ec2, autoscaling = stage.sim.client("ec2"), stage.sim.client("autoscaling")
+        data = {"ImageId": image, "InstanceType": "m5.large"}
+        made = ec2.create_launch_template(LaunchTemplateName="theirs", LaunchTemplateData=data)["LaunchTemplate"]
+        version = "1" if pinned else "$Latest"
+        autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName="theirs",
+            MinSize=0,
+            MaxSize=1,
+            DesiredCapacity=0,
+            AvailabilityZones=["eu-west-1a"],
+            LaunchTemplate={"LaunchTemplateId": made["LaunchTemplateId"], "Version": version},
+        )
+        for _ in range(2 if pinned else 0):
+            newer = {"ImageId": stage.old_image["web"]}
+            ec2.create_launch_template_version(
+                LaunchTemplateId=made["LaunchTemplateId"], SourceVersion="1", LaunchTemplateData=newer
+            )
+            ec2.modify_launch_template(LaunchTemplateId=made["LaunchTemplateId"], DefaultVersion="2")
+
+    return act
+
+
+def suspended(process: str) -> Act:
+    return lambda stage: stage.sim.client("autoscaling").suspend_processes(
+        AutoScalingGroupName="web", ScalingProcesses=[process]
+    )
+
+
+def newer_template(**data: Any) -> Act:
+    """Somebody made another version of the group's template, and the group follows the latest."""
+
+    def act(stage: Stage) -> None:
+        stage.sim.client("ec2").create_launch_template_version(
+            LaunchTemplateName="web-template", SourceVersion="1", LaunchTemplateData=data
+        )
+
+    return act
+
+
+def pinned_release(stage: Stage) -> None:
+    """The template follows AWS's parameter of one old release."""
+    path = f"{LINUX}amazon-linux-2023"
+    release = stage.sim.images.releases(path)[-3]
+    newer_template(ImageId=f"resolve:ssm:{path}/{release.name}/image_id")(stage)
+
+
+def marked_hosts(number: int) -> Act:
+    """Somebody put an attribute on so many hosts by hand, and a service that asks for it came after."""
+
+    def act(stage: Stage) -> None:
+        for host in s.hosts_of(stage)[:number]:
+            stage.sim.clusters.put_attribute(host, "disk", "ssd")
+        late(ServiceSet(name="store", count=1, constraints=("attribute:disk == ssd",)))(stage)
+
+    return act
+
+
+def late(service: ServiceSet, *, settle: float = 120) -> Act:
+    """A service that comes after the others."""
+
+    def act(stage: Stage) -> None:
+        _make_service(stage, service)
+        stage.sim.sleep(settle)
+
+    return act
+
+
+def on_old_image(stage: Stage) -> None:
+    late(ServiceSet(name="legacy", constraints=(f"attribute:ecs.ami-id == {stage.old_image['web']}",)))(stage)
+
+
+def with_volume(volume: Mapping[str, Any]) -> Act:
+    """A service whose tasks have a volume."""
+
+    def act(stage: Stage) -> None:
+        ecs = stage.sim.client("ecs")
+        container = {"name": "app", "image": "db:1", "essential": True, "memory": 256}
+        ecs.register_task_definition(
+            family="db", containerDefinitions=[container], volumes=[{"name": "data", **volume}]
+        )
+        ecs.create_service(cluster="demo", serviceName="db", taskDefinition="db", desiredCount=1, launchType="EC2")
+        stage.sim.sleep(120)
+
+    return act
+
+
+def docker_volume(driver: str) -> Act:
+    return with_volume({"dockerVolumeConfiguration": {"driver": driver, "scope": "shared", "autoprovision": True}})
+
+
+def told(operation: str, **params: Any) -> Act:
+    """Somebody calls ECS about the service."""
+    return lambda stage: getattr(stage.sim.client("ecs"), operation)(cluster="demo", service="worker", **params)
+
+
+def refreshed(*, cancelled: bool) -> Act:
+    def act(stage: Stage) -> None:
+        autoscaling = stage.sim.client("autoscaling")
+        preferences = {"InstanceWarmup": 600, "CheckpointDelay": 3600, "CheckpointPercentages": [50, 100]}
+        autoscaling.start_instance_refresh(AutoScalingGroupName="web", Preferences=preferences)
+        if cancelled:
+            autoscaling.cancel_instance_refresh(AutoScalingGroupName="web")
+            stage.sim.sleep(900)
+
+    return act
+
+
+def launches_failed(*, mended: bool) -> Act:
+    def act(stage: Stage) -> None:
+        stage.sim.conditions.launch_fails = "We currently do not have sufficient m5.large capacity."
+        stage.sim.scaling.set_desired("web", 3, "a user request")
+        stage.sim.sleep(300)
+        stage.sim.conditions.launch_fails = None
+        stage.sim.sleep(900 if mended else 0)
+
+    return act
+
+
+def warm(least: int) -> Act:
+    def act(stage: Stage) -> None:
+        stage.sim.client("autoscaling").put_warm_pool(
+            AutoScalingGroupName="web", MinSize=least, MaxGroupPreparedCapacity=2 + least
+        )
+        stage.sim.sleep(300)
+
+    return act
+
+
+def recommended_again(stage: Stage) -> None:
+    """AWS takes its newest release back."""
+    path = f"{LINUX}amazon-linux-2023"
+    stage.sim.images.recommend(path, stage.sim.images.releases(path)[-3].id)
+
+
+def becomes_zombie(stage: Stage) -> None:
+    """The agent goes away first, then the instance ends."""
+    s.agent_dies(stage)
+    stage.sim.compute.terminate(s.hosts_of(stage)[0].instance.id)
+    stage.sim.sleep(600)
+
+
+def ends(stage: Stage) -> None:
+    stage.sim.compute.terminate(s.hosts_of(stage)[0].instance.id)
+    stage.sim.sleep(1800)
+
+
+def drained_after_it_was_replaced(stage: Stage) -> None:
+    """The host that somebody drains runs the new image already."""
+    stage.sim.clusters.set_status(s.hosts_of(stage)[0], "DRAINING")
+    s.hosts_of(stage)[0].instance.image_id = stage.new_image["web"]
+
+
+def protected_hosts(stage: Stage) -> None:
+    ids = [host.instance.id for host in s.hosts_of(stage)]
+    stage.sim.client("autoscaling").set_instance_protection(
+        AutoScalingGroupName="web", InstanceIds=ids, ProtectedFromScaleIn=True
+    )
+
+
+def denied(*actions: str) -> Act:
+    return lambda stage: stage.sim.conditions.denied_actions.update(actions)
+
+
+def ended(stage: Stage) -> None:
+    s.run_a_task(stage, 20)
+    stage.sim.sleep(120)
+
+
+def was_protected(stage: Stage) -> None:
+    s.protect_a_task(stage, 5)
+    stage.sim.sleep(600)
+
+
+def operated(terrain: Terrain) -> Terrain:
+    """Another AWS service owns the group."""
+    groups = {name: replace(each, operator="ecs-managed.amazonaws.com") for name, each in terrain.groups.items()}
+    return replace(terrain, groups=groups)
+
+
+def with_managed(terrain: Terrain) -> Terrain:
+    """A managed instance besides."""
+    one = next(iter(terrain.hosts.values()))
+    other = replace(one, id="mi-0123", arn=f"{one.arn}-managed", group=None, managed=True, machine={})
+    return replace(terrain, hosts={**terrain.hosts, other.arn: other})
+
+
+# Services
+
+WORKER = (s.WORKER,)
+
+
+def bounded(count: int, least: int, most: int, **more: Any) -> tuple[ServiceSet, ...]:
+    return (ServiceSet(name="api", count=count, min_percent=least, max_percent=most, **more),)
+
+
+def sized(*sets: tuple[str, int, int]) -> tuple[ServiceSet, ...]:
+    return tuple(ServiceSet(name=name, count=count, cpu=cpu, memory=128) for name, count, cpu in sets)
+
+
+APART = ServiceSet(name="cache", count=2, constraints=("distinctInstance",))
+PORTED = ServiceSet(name="proxy", count=2, port=80)
+LOGS = (s.LOGS,)
+SMALL = late(ServiceSet(name="small", count=4, cpu=200, memory=128))
+
+Said = Mapping[str, Case]
+CASES: Mapping[str, tuple[Said, Said]] = {
+    "EC101": (
+        {
+            "a group with another template reads the same parameter": Case(
+                groups=PARAMETER, before=elsewhere("resolve:ssm:/infrastructure/web/image")
+            ),
+            "it reads it by an old version of its template": Case(
+                groups=PARAMETER, before=elsewhere("resolve:ssm:/infrastructure/web/image", pinned=True)
+            ),
+        },
+        {
+            "another group reads AWS's own parameter": Case(
+                groups=PARAMETER,
+                before=elsewhere(f"resolve:ssm:{LINUX}amazon-linux-2023/recommended/image_id"),
+            ),
+            "the group launches what it is told by a number": Case(
+                before=elsewhere(f"resolve:ssm:{LINUX}amazon-linux-2023/recommended/image_id")
+            ),
+        },
+    ),
+    "EC102": (
+        {"Launch is suspended": Case(before=suspended("Launch"))},
+        {"alarms are suspended": Case(before=suspended("AlarmNotification"))},
+    ),
+    "EC103": (
+        {"the group is full and MaxSize is to stay": Case(groups=FULL, policy=policy(keep_max_size=True))},
+        {
+            "there is room under MaxSize": Case(policy=policy(keep_max_size=True)),
+            "the group is full and MaxSize may be raised": Case(groups=FULL),
+        },
+    ),
+    "EC104": (
+        {"the template follows one old release of AWS": Case(groups=LATEST, before=pinned_release)},
+        {"it follows the recommended one": Case(groups=(GroupSet(hosts=2, zones=1, reference="public"),))},
+    ),
+    "EC105": (
+        {"30 % of two hosts are none": Case(policy=policy(surge=0, unavailable="30%"))},
+        {"50 % of two hosts are one": Case(policy=policy(surge=0, unavailable="50%"))},
+    ),
+    "EC110": (
+        {
+            "100 % must stay and 100 % may be": Case(services=bounded(4, 100, 100)),
+            "125 % of three are three: none may be started": Case(services=bounded(3, 100, 125)),
+            "75 % of two are two and 125 % of two are two": Case(services=bounded(2, 75, 125)),
+            "a single task, and 150 % of one is one": Case(services=bounded(1, 100, 150)),
+        },
+        {
+            "125 % of four are five: one may be started": Case(services=bounded(4, 100, 125)),
+            "75 % of four are three: one may be stopped": Case(services=bounded(4, 75, 100)),
+            "a single task that may be doubled": Case(services=bounded(1, 100, 200)),
+            "a daemon, which ends with its host": Case(services=LOGS),
+        },
+    ),
+    "EC111": (
+        {"a service that asks for the old image": Case(before=on_old_image)},
+        {
+            "a service that asks for the instance type": Case(
+                services=(ServiceSet(name="api", constraints=("attribute:ecs.instance-type =~ m5.*",)),)
+            ),
+            "the fence, which new hosts do not have": Case(
+                services=(ServiceSet(name="api", constraints=("attribute:ecsroll.outdated !exists",)),)
+            ),
+        },
+    ),
+    "EC112": (
+        {"an attribute that one host got by hand": Case(before=marked_hosts(1))},
+        {"an attribute that all hosts have": Case(before=marked_hosts(2))},
+    ),
+    "EC113": (
+        {
+            "the template now launches a smaller type": Case(
+                groups=LATEST,
+                services=(ServiceSet(name="api", memory=4000),),
+                before=newer_template(InstanceType="t3.small"),
+            )
+        },
+        {
+            "the template now launches a larger type": Case(
+                groups=LATEST,
+                services=(ServiceSet(name="api", memory=4000),),
+                before=newer_template(InstanceType="r5.large"),
+            )
+        },
+    ),
+    "EC114": (
+        {
+            "as many tasks that keep apart as hosts, and none is added": Case(services=(APART,), policy=NOTHING_ADDED),
+            "as many tasks with a fixed port as hosts, and none is added": Case(
+                services=(PORTED,), policy=NOTHING_ADDED
+            ),
+        },
+        {
+            "one host is added for them": Case(services=(APART, PORTED)),
+            "one task less than hosts": Case(services=(replace(APART, count=1),), policy=NOTHING_ADDED),
+            "half of them may stop first": Case(
+                services=(replace(APART, min_percent=50, max_percent=100),), policy=NOTHING_ADDED
+            ),
+        },
+    ),
+    "EC115": (
+        {
+            "four tasks of half a host each, and one host less": Case(
+                services=sized(("api", 4, 1000)), policy=NOTHING_ADDED
+            ),
+            "two services that together fill both hosts, and one host less": Case(
+                services=sized(("api", 2, 1000), ("worker", 2, 900)), policy=NOTHING_ADDED
+            ),
+        },
+        {
+            "one host is added for them": Case(services=sized(("api", 4, 1000))),
+            "they fit on one host": Case(services=sized(("api", 2, 1000)), policy=NOTHING_ADDED),
+        },
+    ),
+    "EC116": (
+        {
+            "a single task, none of which has to stay": Case(services=bounded(1, 0, 100)),
+            "it may be doubled, and is stopped at once all the same": Case(services=bounded(1, 0, 200)),
+        },
+        {
+            "a single task that has to stay": Case(services=bounded(1, 100, 200)),
+            "two tasks on two hosts": Case(services=bounded(2, 0, 100)),
+        },
+    ),
+    "EC117": (
+        {"a task of nearly a whole host, and four small ones": Case(services=sized(("big", 1, 1900)), before=SMALL)},
+        {"a task of half a host, and four small ones": Case(services=sized(("big", 1, 1000)), before=SMALL)},
+    ),
+    "EC118": (
+        {"a standalone task runs": Case(before=lambda stage: s.run_a_task(stage, 9000))},
+        {"a standalone task has ended": Case(before=ended)},
+    ),
+    "EC119": (
+        {
+            "a task is protected for longer than a drain may take": Case(
+                services=WORKER, before=lambda stage: s.protect_a_task(stage, 120)
+            ),
+            "a task is protected for ten minutes": Case(
+                services=WORKER, before=lambda stage: s.protect_a_task(stage, 10)
+            ),
+        },
+        {"the protection has run out": Case(services=WORKER, before=was_protected)},
+    ),
+    "EC120": (
+        {
+            "data in a directory of the host": Case(before=with_volume({"host": {"sourcePath": "/data/db"}})),
+            "data in a volume of docker's own": Case(before=docker_volume("local")),
+        },
+        {
+            "the socket of docker": Case(before=with_volume({"host": {"sourcePath": "/var/run/docker.sock"}})),
+            "a volume that ends with its task": Case(before=with_volume({})),
+        },
+    ),
+    "EC121": (
+        {"an EBS volume by a docker plugin, and two zones": Case(groups=ZONES, before=docker_volume("rexray/ebs"))},
+        {"an EBS volume by a docker plugin, and one zone": Case(before=docker_volume("rexray/ebs"))},
+    ),
+    "EC122": (
+        {
+            "hosts with daemons only stay protected": Case(groups=PROTECTED, services=LOGS, before=protected_hosts),
+        },
+        {
+            "hosts with daemons only, and nothing protects them": Case(services=LOGS, before=protected_hosts),
+            "every host carries a task that moves": Case(groups=PROTECTED, services=(*LOGS, *WORKER)),
+        },
+    ),
+    "EC123": (
+        {"a deployment has begun": Case(services=WORKER, before=told("update_service", forceNewDeployment=True))},
+        {"a new count is no deployment": Case(services=WORKER, before=told("update_service", desiredCount=5))},
+    ),
+    "EC124": (
+        {
+            "a service that finds room for some of its tasks only": Case(
+                before=late(ServiceSet(name="api", count=5, cpu=1000))
+            )
+        },
+        {"a service that has all that it wants": Case(services=WORKER)},
+    ),
+    "EC130": (
+        {"an instance refresh waits at its checkpoint": Case(before=refreshed(cancelled=False))},
+        {"an instance refresh was cancelled": Case(before=refreshed(cancelled=True))},
+    ),
+    "EC131": (
+        {"no launch has worked since": Case(before=launches_failed(mended=False))},
+        {"a later launch worked": Case(before=launches_failed(mended=True))},
+    ),
+    "EC132": (
+        {"the pool was filled before the new image came": Case(before=warm(1))},
+        {"the pool is empty": Case(before=warm(0))},
+    ),
+    "EC133": (
+        {"an AWS service operates the group": Case(tweak=operated)},
+        {"nobody but its users operates the group": Case()},
+    ),
+    "EC134": (
+        {"the latest version changes the user data, too": Case(groups=LATEST, before=newer_template(UserData="Zm9v"))},
+        {
+            "the latest version changes the image only": Case(
+                groups=LATEST, before=lambda stage: newer_template(ImageId=stage.new_image["web"])(stage)
+            )
+        },
+    ),
+    "EC135": (
+        {
+            "AWS recommends an older release than the one that runs": Case(
+                groups=(GroupSet(hosts=2, zones=1, age=0),), before=recommended_again
+            )
+        },
+        {
+            "the older one is asked for by its id": Case(
+                groups=(GroupSet(hosts=2, zones=1, age=0),), before=recommended_again, policy=policy(ami="previous")
+            ),
+            "AWS recommends a newer one": Case(),
+        },
+    ),
+    "EC136": (
+        {"the group is full": Case(groups=FULL)},
+        {"there is room under MaxSize": Case()},
+    ),
+    "EC140": (
+        {"a host has lost its agent": Case(before=s.agent_dies)},
+        {"every agent is connected": Case()},
+    ),
+    "EC141": (
+        {"an instance ended whose agent was away": Case(before=becomes_zombie)},
+        {"an instance ended whose agent was connected": Case(before=ends)},
+    ),
+    "EC142": (
+        {"somebody drains an old host": Case(before=s.foreign_drain)},
+        {"somebody drains a host that runs the new image": Case(before=drained_after_it_was_replaced)},
+    ),
+    "EC143": (
+        {"a managed instance is in the cluster": Case(tweak=with_managed)},
+        {"every host is in a group": Case()},
+    ),
+    "EC150": (
+        {
+            "the role may not mark hosts": Case(before=denied("ecs:PutAttributes")),
+            "the role may not make a version of the template": Case(before=denied("ec2:CreateLaunchTemplateVersion")),
+        },
+        {"the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy"))},
+    ),
+    "EC151": (
+        {"the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy"))},
+        {"the role may ask IAM": Case()},
+    ),
+    "EC190": (
+        {"the role may not read task protection": Case(services=WORKER, before=denied("ecs:GetTaskProtection"))},
+        {"the role may read everything": Case(services=WORKER)},
+    ),
+}

@@ -1,0 +1,176 @@
+"""Rolls under their own policy: the simulated AWS refuses what it does not allow, and notes what of it was used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ecsroll.iam_policy import Asked, names_of, policy
+from ecsroll.simulator.door import Call
+from ecsroll.simulator.stage import GroupSet, Reference, Stage
+from ecsroll.simulator.world import Refusal
+from tests import scenarios as s
+from tests.console import Ran, ecsroll
+from tests.iam.checked import HOST_ROLE, checked
+from tests.iam.evaluator import Grant, Request, grants
+from tests.rolls import stage_of
+
+__all__ = ["SCENARIOS", "Gate", "asked_for"]
+
+QUICKLY = ("--cluster", "demo", "--yes", "--canary", "0", "--good-readings", "1", "--poll-interval", "30s")
+
+
+def asked_for(stage: Stage, *groups: str) -> Asked:
+    """The words of ``ecsroll iam-policy`` for a stage: everything by its name."""
+    sim = stage.sim
+    parameters = [name for name in sim.parameters._stored if not name.startswith(("/aws/", "/ecsroll/"))]
+    return Asked(
+        region=sim.world.region,
+        account=sim.world.account,
+        cluster=stage.cluster,
+        groups=groups or tuple(group.name for group in stage.groups),
+        image_parameters=parameters,
+        launch_templates=list(sim.compute.templates.by_id),
+        host_roles=[HOST_ROLE],
+        configurations=bool(sim.compute.templates.configurations),
+    )
+
+
+@dataclass
+class Gate:
+    """IAM at the door."""
+
+    stage: Stage
+    asked: Asked
+    used: set[Grant] = field(default_factory=set)
+    calls: set[tuple[str, str]] = field(default_factory=set)
+    denied: list[Request] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.policy = policy(names_of(self.asked))
+        self.stage.sim.door.before.append(self.judge)
+
+    def judge(self, call: Call) -> None:
+        """Let a call in, or refuse it as AWS would."""
+        self.calls.add((call.service, call.operation))
+        for request in checked(self.stage.sim, call):
+            granted = grants(self.policy, request)
+            self.used.update(granted)
+            if not granted:
+                self.denied.append(request)
+                raise Refusal("AccessDenied", f"not authorized to perform: {request.action} on {request.resource}")
+
+
+def roll(stage: Stage, *words: str, code: int = 0) -> Ran:
+    """One ``ecsroll replace``."""
+    ran = ecsroll(stage, "replace", *QUICKLY, *words)
+    assert ran.code == code, ran
+    return ran
+
+
+def of(reference: Reference, *, hosts: int = 2) -> Stage:
+    """A group that says in this way what it launches."""
+    return stage_of(GroupSet(hosts=hosts, reference=reference), services=(s.API, s.LOGS), quick=True)
+
+
+def _plain(reference: Reference) -> Callable[[], Gate]:
+    def play() -> Gate:
+        gate = _gate(of(reference))
+        roll(gate.stage)
+        return gate
+
+    return play
+
+
+def _gate(stage: Stage) -> Gate:
+    return Gate(stage, asked_for(stage))
+
+
+def _bad_image(reference: Reference) -> Callable[[], Gate]:
+    def play() -> Gate:
+        stage = of(reference)
+        stage.sim.conditions.images_that_never_register.add(stage.new_image["web"])
+        gate = _gate(stage)
+        roll(stage, "--boot-timeout", "5m", code=5)
+        return gate
+
+    return play
+
+
+def _mixed_with_another_template() -> Gate:
+    """One template of the mix names the image, the other one a parameter."""
+    stage = stage_of(
+        GroupSet(hosts=2, reference="mixed"), GroupSet(name="arm", hosts=1, reference="parameter"), quick=True
+    )
+    other = next(entry for entry in stage.sim.compute.templates.all() if entry.name == "arm-template")
+    autoscaling = stage.sim.client("autoscaling")
+    mixed = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=["web"])["AutoScalingGroups"][0][
+        "MixedInstancesPolicy"
+    ]
+    spec = mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
+    spec.pop("LaunchTemplateName", None)
+    own = {"LaunchTemplateId": other.id, "Version": "1"}
+    mixed["LaunchTemplate"]["Overrides"].append({"InstanceType": "m5.xlarge", "LaunchTemplateSpecification": own})
+    autoscaling.update_auto_scaling_group(AutoScalingGroupName="web", MixedInstancesPolicy=mixed)
+    gate = _gate(stage)
+    roll(stage, "--asg", "web")
+    return gate
+
+
+def _provided() -> Gate:
+    stage = stage_of(
+        GroupSet(hosts=2, managed_scaling=True, termination_protection=True), services=(s.WORKER, s.LOGS), quick=True
+    )
+    gate = _gate(stage)
+    roll(stage, "--canary", "1")
+    return gate
+
+
+def _agent_lost() -> Gate:
+    stage = of("number", hosts=3)
+    s.agent_dies(stage)
+    gate = _gate(stage)
+    roll(stage)
+    return gate
+
+
+def _stopped_and_ended() -> Gate:
+    """A drain that does not end, undone; then the roll is ended."""
+    stage = of("number")
+    s.run_a_task(stage, 90_000)
+    gate = _gate(stage)
+    roll(stage, "--drain-timeout", "5m", code=5)
+    assert ecsroll(stage, "status", "--cluster", "demo").code == 0
+    ended = ecsroll(stage, "abort", "--cluster", "demo", "--yes", "--drain-timeout", "5m")
+    assert ended.code in {0, 5}, ended
+    return gate
+
+
+def _the_release_before() -> Gate:
+    gate = _gate(of("number", hosts=1))
+    roll(gate.stage, "--ami", "previous")
+    return gate
+
+
+def _only_looking() -> Gate:
+    stage = stage_of(
+        GroupSet(hosts=1), GroupSet(name="old", hosts=1, reference="configuration"), services=(s.API,), quick=True
+    )
+    gate = _gate(stage)
+    assert ecsroll(stage, "check-ami", "--all-clusters").code == 0
+    assert ecsroll(stage, "status", "--cluster", "demo").code == 0
+    return gate
+
+
+SCENARIOS: dict[str, Callable[[], Gate]] = {
+    **{
+        f"a group that launches by {reference}": _plain(reference)
+        for reference in ("number", "$Default", "parameter", "public", "configuration")
+    },
+    "an image that never registers, behind $Latest": _bad_image("$Latest"),
+    "an image that never registers, behind a parameter": _bad_image("parameter"),
+    "a mix of templates, of which one resolves a parameter": _mixed_with_another_template,
+    "a capacity provider that scales and protects": _provided,
+    "a host that has lost its agent": _agent_lost,
+    "a drain that does not end, undone, and the roll ended": _stopped_and_ended,
+    "the release before the newest": _the_release_before,
+    "commands that only look": _only_looking,
+}
