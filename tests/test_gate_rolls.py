@@ -90,8 +90,18 @@ def crash_later(stage: Stage, watch: Watch) -> None:
         stage.sim.world.after(20.0 * number, partial(stage.sim.tasks.exits, task, 1))
 
 
+def only_where_it_is_old(stage: Stage) -> None:
+    """A constraint of the service that no new host satisfies."""
+    ecs = stage.sim.client("ecs")
+    for host in s.hosts_of(stage):
+        attribute = {"name": "kind", "value": "old", "targetType": "container-instance", "targetId": host.arn}
+        ecs.put_attributes(cluster=stage.cluster, attributes=[attribute])
+    constraint = {"type": "memberOf", "expression": "attribute:kind == old"}
+    ecs.update_service(cluster=stage.cluster, service="worker", placementConstraints=[constraint])
+    stage.sim.sleep(300)
+
+
 ALARMED = replace(CAREFUL, alarms=("errors",), bake=timedelta())
-PACKED = (("binpack", "memory"),)
 
 SHUT = {
     "tasks crash-loop on the new image": Row(
@@ -125,6 +135,13 @@ SHUT = {
         says="the alarm errors is in ALARM since",
     ),
 }
+SHUT["all tasks of three canaries land on old hosts"] = Row(
+    groups=(GroupSet(hosts=5),),
+    services=(WORKER,),
+    before=only_where_it_is_old,
+    says="inconclusive: the tasks of 3 canaries all landed on hosts of before the roll",
+    drained=3,
+)
 OPEN = {
     "a good image, with canary and bake": Row(),
     "an alarm was in ALARM already": Row(before=alarm("ALARM", "errors"), policy=ALARMED),

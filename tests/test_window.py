@@ -13,7 +13,7 @@ from ecsroll.window import closes, opens, windows
 from tests import scenarios as s
 from tests.builders import NOW, ROLL, Row, memory, new, old, outcome, rolling, row, say, seen, table
 from tests.console import ecsroll
-from tests.rolls import Death, carry_out, stage_of
+from tests.rolls import Death, Told, carry_out, stage_of
 from tests.scenarios import LOGS, WORKER, policy
 
 NIGHTS = "Mon-Fri 22:00-04:00 Europe/Berlin"
@@ -184,12 +184,16 @@ def test_told_to_exit_a_roll_is_not_begun() -> None:
 # Whole rolls
 
 
-def test_a_roll_over_two_nights_resumes_by_itself_killed_in_between() -> None:
+def two_nights() -> Told:
     stage = stage_of(GroupSet(hosts=4), services=(WORKER, LOGS), quick=True)
     wanted = policy(
         windows=windows(["21:00-21:09"]), poll_interval=timedelta(minutes=2), boot_timeout=timedelta(hours=1)
     )
-    told = carry_out(stage, wanted, deaths=(Death(9, landed=True), Death(3, landed=False)))
+    return carry_out(stage, wanted, deaths=(Death(9, landed=True), Death(3, landed=False)))
+
+
+def test_a_roll_over_two_nights_resumes_by_itself_killed_in_between() -> None:
+    told = two_nights()
     assert told.verdict is not None
     assert (told.verdict.result, told.verdict.remaining) == ("done", 0)
     assert len(told.deaths) == 2
@@ -197,7 +201,7 @@ def test_a_roll_over_two_nights_resumes_by_itself_killed_in_between() -> None:
     assert {when.hour for when in drains} == {21}
     assert max(when.minute for when in drains) <= 9
     assert len({when.date() for when in drains}) >= 2
-    assert s.images(stage) == [stage.new_image["web"]] * 4
+    assert s.images(told.stage) == [told.stage.new_image["web"]] * 4
 
 
 def test_outside_a_window_the_command_leaves_as_told() -> None:
