@@ -36,6 +36,7 @@ from ecsroll.options import (
     confirmation,
     named,
 )
+from ecsroll.policy import SETTINGS
 
 if TYPE_CHECKING:
     from ecsroll.model import Policy
@@ -189,6 +190,14 @@ def _replace(
         return result
     finally:
         screen.close()
+
+
+_HOW = tuple(
+    setting.name
+    for setting in SETTINGS
+    if not setting.noted and setting.name not in {"window", "outside-window", "rollback-on-failure", "allow"}
+)
+"""How to roll, without what is to be rolled and when: a rollback knows that by itself."""
 
 
 @command(app)
@@ -358,6 +367,27 @@ def abort(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -
     screen = shared.screen(f"ecsroll abort · {cluster}", cluster)
     try:
         result = ended(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
+    finally:
+        screen.close()
+    shared.finish(result)
+
+
+@command(app, settings=_HOW)
+def rollback(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -> None:
+    """Go back to what ran before the last roll: the reference and the image that each group had.
+
+    A roll that is not finished is ended first. Then the hosts of the newer image are replaced like any others.
+    Refused when that image is gone or deprecated.
+    """
+    from ecsroll.rollback import rollback as taken_back
+
+    named(cluster)
+    shared = shared.at(cluster)
+    policy = given.policy(shared.file.layers(cluster))
+    confirm = confirmation(shared, yes=yes)
+    screen = shared.screen(f"ecsroll rollback · {cluster}", cluster)
+    try:
+        result = taken_back(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
     finally:
         screen.close()
     shared.finish(result)
