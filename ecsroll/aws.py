@@ -24,6 +24,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as Unreachable
+from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from ecsroll.clock import Clock
@@ -252,6 +253,10 @@ class Aws:
         """
         return self._try(_passes, service, operation, params)
 
+    def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        """A reading that can be done without: nobody waits minutes for it. Raises as ``call`` does, sooner."""
+        return self._try(_passes, service, operation, params, patience=5.0)
+
     def call_once(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
         """One call that must not land twice: sent again only if AWS said that it did not land.
 
@@ -265,19 +270,25 @@ class Aws:
             raise
 
     def _try(
-        self, passes: Callable[[BaseException], bool], service: str, operation: str, params: dict[str, Any]
+        self,
+        passes: Callable[[BaseException], bool],
+        service: str,
+        operation: str,
+        params: dict[str, Any],
+        patience: float | None = None,
     ) -> dict[str, Any]:
         began = self.clock.elapsed()
+        patience = self.patience if patience is None else patience
         retrying = Retrying(
             sleep=self.clock.sleep,
-            stop=lambda _: self.clock.elapsed() - began > self.patience,
+            stop=lambda _: self.clock.elapsed() - began > patience,
             wait=self._backoff,
             retry=retry_if_exception(passes),
             reraise=True,
         )
         try:
             answer: dict[str, Any] = retrying(self._once, service, operation, params)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             raise _ours(error, service, operation) from error
         return answer
 
@@ -355,7 +366,7 @@ def _surely_not_landed(error: BaseException) -> bool:
     return _code(error) in _THROTTLED | {"ResourceContention", "ScalingActivityInProgress"}
 
 
-def _ours(error: ClientError | BotoCoreError, service: str, operation: str) -> Exception:
+def _ours(error: ClientError | BotoCoreError | ResponseParserError, service: str, operation: str) -> Exception:
     call = f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"
     code = _code(error)
     if code in _DENIED:
@@ -377,8 +388,10 @@ def _ours(error: ClientError | BotoCoreError, service: str, operation: str) -> E
     return AwsUnavailable(f"{call} could not be made: {_sentence(error)}", hint="check the endpoint and the network")
 
 
-def _sentence(error: ClientError | BotoCoreError) -> str:
+def _sentence(error: ClientError | BotoCoreError | ResponseParserError) -> str:
     if isinstance(error, ClientError):
         said = error.response.get("Error", {})
         return str(said.get("Message") or said.get("Code") or error)
+    if isinstance(error, ResponseParserError):
+        return "the answer is none that AWS gives"  # botocore's own words hold the whole answer
     return str(error)

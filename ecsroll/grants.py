@@ -80,7 +80,7 @@ class _Asked:
 
     def _dry(self, action: str, launches: Launches, **params: Any) -> None:
         try:
-            self.aws.call("ec2", ON_TEMPLATE[action], LaunchTemplateId=launches.name, DryRun=True, **params)
+            self.aws.ask("ec2", ON_TEMPLATE[action], LaunchTemplateId=launches.name, DryRun=True, **params)
         except AwsRefusal as said:
             if said.code != "DryRunOperation":
                 self.unknown.add(action)
@@ -95,7 +95,7 @@ class _Asked:
     def _role(self) -> str | None:
         """The role or user that asks, as IAM knows it: the session of a role names no path, so it may not be found."""
         try:
-            arn = str(self.aws.call("sts", "get_caller_identity")["Arn"])
+            arn = str(self.aws.ask("sts", "get_caller_identity")["Arn"])
         except (AwsRefusal, AwsUnavailable):
             return None
         if ":assumed-role/" in arn:
@@ -126,7 +126,7 @@ class _Asked:
             self.unknown.update(actions)
             return
         try:
-            answer = self.aws.call(
+            answer = self.aws.ask(
                 "iam",
                 "simulate_principal_policy",
                 PolicySourceArn=role,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["PERMISSIONS", "Permission", "Scope", "When"]
+__all__ = ["ELSEWHERE", "PERMISSIONS", "Permission", "Scope", "When"]
 
 
 class When(StrEnum):
@@ -87,7 +87,7 @@ GROUPS = Scope(
 )
 STATE = Scope("KeepItsState", (f"{_STATE}/*",))
 # Checked on the path alone: whoever may list it reads everything below.
-STATE_PATHS = Scope("ListItsState", (_STATE, f"{_STATE}/lease"))
+STATE_PATHS = Scope("ListItsState", (_STATE, f"{_STATE}/lease", f"{_STATE}/history"))
 
 # A parameter is read, and written, only if its tag says that it is one of these groups' image.
 _OURS = {"StringLike": {"aws:ResourceTag/ecsroll:group": "{group}"}}
@@ -194,3 +194,16 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("iam:PassRole", HOST_ROLES, "the same, in a copy", "autoscaling:CreateLaunchConfiguration"),
 )
 """Every permission that a roll needs, and nothing else."""
+
+ELSEWHERE: Mapping[str, str] = {
+    "sts:GetCallerIdentity": "needs no permission: who rolls, to ask IAM about",
+    "iam:SimulatePrincipalPolicy": "a roll asks whether it may do what it will; denied, that is listed as not verified",
+    "sns:Publish": "--tell and check-ami --publish, on the topic that was given",
+    "events:PutEvents": "--tell, on the bus that was given",
+    "sqs:GetQueueAttributes": "watch, on the queue that was given",
+    "sqs:ReceiveMessage": "watch and events, on the queue that was given",
+    "sqs:DeleteMessage": "watch, once a message was dealt with",
+    "sqs:ChangeMessageVisibility": "watch, while a roll goes on",
+    "secretsmanager:GetSecretValue": "a secret given by reference",
+}
+"""Calls outside the policy of a roll, each with what it is for: whoever wants that grants them where it is used."""

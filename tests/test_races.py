@@ -113,7 +113,7 @@ def test_of_three_contenders_with_one_paused_before_it_creates_the_next_epoch_on
     seed: int,
 ) -> None:
     there = play(seed)
-    anna, call = there.enter("anna"), 35 + 5 * seed
+    anna, call = there.enter("anna"), 60 + 5 * seed
     if seed % 2:
         anna.pauses[call] = 240.0 + 15 * seed
     else:

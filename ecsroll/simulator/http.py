@@ -36,7 +36,10 @@ SERVICES = {
     "ssm": "ssm",
     "sts": "sts",
     "monitoring": "cloudwatch",
+    "iam": "iam",
 }
+OURS = {"sts": b"Action=GetCallerIdentity", "iam": b"Action=SimulatePrincipalPolicy"}
+"""Of these services one operation is ours, and the others (roles, sessions, users) are moto's."""
 SCOPE = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 TICK = 0.05
 
@@ -136,12 +139,11 @@ class Endpoint:
 
 
 def _next_door(service: str, environ: "WSGIEnvironment") -> bool:
-    """STS beyond the caller's identity (roles, sessions) is moto's."""
-    if service != "sts":
+    if service not in OURS:
         return False
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = BytesIO(body)
-    return b"Action=GetCallerIdentity" not in body
+    return OURS[service] not in body
 
 
 def _bytes(body: str | bytes) -> bytes:

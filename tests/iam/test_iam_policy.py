@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ecsroll.iam_policy import LIMIT, Asked, iam_policy, names_of, policy
-from ecsroll.permissions import PERMISSIONS
+from ecsroll.permissions import ELSEWHERE, PERMISSIONS
 from tests.console import ecsroll
 from tests.iam import written
 from tests.iam.checked import SERVICES
@@ -22,13 +22,8 @@ from tests.iam.rolls import SCENARIOS, Gate
 SOURCES = Path(__file__).parents[2] / "ecsroll"
 
 NOT_YET = {
-    "autoscaling:DescribeInstanceRefreshes",
-    "autoscaling:DescribeScheduledActions",
-    "autoscaling:DescribeWarmPool",
     "cloudwatch:DescribeAlarms",
-    "ec2:DescribeInstanceTypes",
     "ecs:StopTask",
-    "elasticloadbalancing:DescribeTargetGroups",
 }
 """Rows whose calls are still to come. One that has come must not stay here (a test says which)."""
 
@@ -90,11 +85,25 @@ def calls() -> Iterator[tuple[str, str, str]]:
                         yield service, operation.title().replace("_", ""), f"{path.name}:{node.lineno}"
 
 
-_CALLED = {"ecs", "ec2", "autoscaling", "elbv2", "elb", "ssm", "sts", "cloudwatch", "sqs", "sns", "iam", "events"}
+_CALLED = {
+    "ecs",
+    "ec2",
+    "autoscaling",
+    "elbv2",
+    "elb",
+    "ssm",
+    "sts",
+    "cloudwatch",
+    "sqs",
+    "sns",
+    "iam",
+    "events",
+    "secretsmanager",
+}
 
 
 def test_every_call_in_the_sources_has_its_row() -> None:
-    known = {row.action for row in PERMISSIONS if not row.behind}
+    known = {row.action for row in PERMISSIONS if not row.behind} | ELSEWHERE.keys()
     missing = [
         f"{where}: {SERVICES.get(service, service)}:{operation}"
         for service, operation, where in calls()
@@ -316,7 +325,8 @@ def test_a_policy_for_those_who_only_look_changes_nothing() -> None:
     actions = {action for statement in printed("--read-only")["Statement"] for action in statement["Action"]}
     assert {action for action in actions if not re.match(r"\w+:(Describe|List|Get)", action)} == set()
     needed = {f"{SERVICES.get(service, service)}:{name}" for service, name in played("commands that only look").calls}
-    assert needed - actions == set()
+    # A plan tries a change dry: to those who may only look it says that a roll would be denied it.
+    assert needed - actions - ELSEWHERE.keys() == {"ec2:CreateLaunchTemplateVersion"}
 
 
 def test_the_reasons_are_for_people() -> None:
