@@ -491,7 +491,7 @@ def demo(
         shared.finish(serve_demo(stage, port=port or 0, speed=speed, tell=tell, ending=shared.outside.ending))
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind", stage.cluster)
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
-    policy = settle({"max-surge": "2"})
+    policy = settle({"max-surge": "2", "bake": "2m"})
     try:
         result = replace_hosts(Aws(stage.sim, clock, workers=1), stage.cluster, policy, screen, lambda _: True)
     finally:

@@ -63,7 +63,9 @@ def test_six_hosts_behind_a_load_balancer_are_rolled_over_http() -> None:
     stage = six_hosts()
     before, watch = bounds(stage), Watch(stage, Policy())
     with endpoint(stage) as environment:
-        ran = ecsroll(environment, "replace", "--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s")
+        ran = ecsroll(
+            environment, "replace", "--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s", "--bake", "0s"
+        )
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert ran.returncode == 0, ran.stderr
     assert lines[-1]["kind"] == "result"
