@@ -37,6 +37,7 @@ from ecsroll.model import (
     Unprotect,
 )
 from ecsroll.observe import Observer
+from ecsroll.turn import PATIENCE
 
 __all__ = ["Actor"]
 
@@ -47,8 +48,8 @@ class Actor:
 
     aws: Aws
     observer: Observer
-    versions: dict[str, str] = field(default_factory=dict)
-    """Template versions that this process has made, by description: a list of them may lag behind (facts 6.6)."""
+    versions: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Template versions that this process has made, by description, and when: a list may lag behind (facts 6.6)."""
 
     @property
     def cluster(self) -> str:
@@ -205,7 +206,11 @@ class Actor:
         )
         wanted = _description(ledger, entry)
         made = [said for said in versions if said.get("VersionDescription") == wanted]
-        return str(max(said["VersionNumber"] for said in made)) if made else self.versions.get(wanted)
+        if made:
+            return str(max(said["VersionNumber"] for said in made))
+        version, at = self.versions.get(wanted, (None, 0.0))
+        # By now a list would show it: somebody has deleted it.
+        return version if self.aws.clock.elapsed() - at < PATIENCE.total_seconds() else None
 
     def _make_version(self, ledger: Ledger, entry: Pointed) -> str:
         """A version from the group's own, with nothing but the image changed.
@@ -222,7 +227,7 @@ class Actor:
             ClientToken=f"ecsroll-{ledger.epoch}-{self.aws.chance.getrandbits(64):016x}",
         )
         version = str(answer["LaunchTemplateVersion"]["VersionNumber"])
-        self.versions[_description(ledger, entry)] = version
+        self.versions[_description(ledger, entry)] = (version, self.aws.clock.elapsed())
         return version
 
     def _delete_version(self, ledger: Ledger, entry: Pointed) -> None:
@@ -293,21 +298,27 @@ class Actor:
     def _drain(self, action: Drain) -> None:
         """Marked first: DRAINING without a mark of ours is somebody else's, also to ourselves after a crash."""
         for some in chunks(action.hosts, 10):
-            self.aws.call(
-                "ecs",
-                "put_attributes",
-                cluster=self.cluster,
-                attributes=[_attribute(host, action.mark) for host in some],
-            )
-            self._set_state(some, "DRAINING")
+            there = self._mark(some, "put_attributes", action.mark)
+            if there:
+                self._set_state(there, "DRAINING")
 
     def _undrain(self, hosts: Sequence[Host]) -> None:
         """ACTIVE first: a host without its mark would be nobody's and stay fenced (bottlerocket-ecs-updater#51)."""
         for some in chunks(hosts, 10):
             self._set_state(some, "ACTIVE")
-            self.aws.call(
-                "ecs", "delete_attributes", cluster=self.cluster, attributes=[_attribute(host) for host in some]
-            )
+            self._mark(some, "delete_attributes")
+
+    def _mark(self, hosts: Sequence[Host], operation: str, mark: str | None = None) -> Sequence[Host]:
+        """Put the mark, or delete it; the hosts that are still there. One that has gone fails the call for all."""
+        try:
+            self.aws.call("ecs", operation, cluster=self.cluster, attributes=[_attribute(host, mark) for host in hosts])
+        except AwsRefusal as no:
+            if no.code != "TargetNotFoundException":
+                raise
+            if len(hosts) == 1:
+                return ()  # the next reading shows that it is gone
+            return [host for one in hosts for host in self._mark([one], operation, mark)]
+        return hosts
 
     def _set_state(self, hosts: Sequence[Host], status: str) -> None:
         answer = self.aws.call(

@@ -8,10 +8,14 @@ from datetime import datetime, timedelta
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from ecsroll.act import Actor
 from ecsroll.aws import Aws
 from ecsroll.clock import SystemClock
 from ecsroll.commands import replace_hosts
-from ecsroll.model import Policy
+from ecsroll.drain import mark
+from ecsroll.errors import AwsRefusal
+from ecsroll.model import Drain, Policy, Undrain
+from ecsroll.observe import Observer
 from ecsroll.render import QuietScreen
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.faults import Buckets, Lag, lose_answers, reset_connections, servers_fail, throttle
@@ -136,6 +140,34 @@ def test_every_answer_to_a_change_is_lost_once_after_it_landed(sent: Sent) -> No
             after = [call.operation for call in stage.sim.door.calls[one.number :]]
             again = after.index(sent.operation) if sent.operation in after else len(after)
             assert sent.looked_up in after[:again]
+
+
+@pytest.mark.parametrize("hosts", [1, 3])
+def test_a_host_that_is_gone_by_the_time_it_is_marked_or_unmarked_is_passed_over(hosts: int) -> None:
+    """One target that ECS does not find fails the whole call; the others are drained all the same, and undrained."""
+    stage = stage_of(GroupSet(hosts=hosts), services=(), quick=True)
+    aws = Aws(stage.sim, stage.sim, workers=1)
+    observer = Observer(aws, stage.cluster)
+    seen = tuple(observer.look().hosts.values())
+    stage.sim.client("ecs").deregister_container_instance(
+        cluster=stage.cluster, containerInstance=seen[0].arn, force=True
+    )
+    actor = Actor(aws, observer)
+    actor.act(Drain(hosts=seen, mark=mark(1, stage.sim.now()), why="they are old"))
+    left = stage.sim.clusters.find(stage.cluster).registered
+    assert [host.status for host in left if host.status != "INACTIVE"] == ["DRAINING"] * (hosts - 1)
+    actor.act(Undrain(hosts=seen, why="the roll stops"))
+    assert [host.status for host in left if host.status != "INACTIVE"] == ["ACTIVE"] * (hosts - 1)
+    assert not any("ecsroll.drain" in host.custom for host in left if host.status != "INACTIVE")
+
+
+def test_another_refusal_of_a_mark_is_not_passed_over() -> None:
+    stage = stage_of(GroupSet(hosts=1), services=(), quick=True)
+    aws = Aws(stage.sim, stage.sim, workers=1)
+    observer = Observer(aws, stage.cluster)
+    seen = tuple(observer.look().hosts.values())
+    with denying(stage, "PutAttributes", "AttributeLimitExceededException"), pytest.raises(AwsRefusal):
+        Actor(aws, observer).act(Drain(hosts=seen, mark=mark(1, stage.sim.now()), why="they are old"))
 
 
 CALM = Policy(by="anna@laptop", canary=0, good_readings=1)

@@ -15,7 +15,7 @@ from ecsroll.ledger import Phase
 from ecsroll.model import Policy
 from ecsroll.render import QuietScreen
 from ecsroll.simulator.faults import Lag
-from ecsroll.simulator.stage import GroupSet, Reference, ServiceSet
+from ecsroll.simulator.stage import GroupSet, Reference, ServiceSet, Stage
 from tests.builders import (
     OLD,
     ROLL,
@@ -33,7 +33,7 @@ from tests.builders import (
     row,
     table,
 )
-from tests.rolls import stage_of
+from tests.rolls import carry_out, on, stage_of
 from tests.watch import Watch
 
 A_MOMENT = ago(3 / 60)
@@ -170,3 +170,17 @@ def test_half_of_all_reads_lag_and_go_back_while_the_rounds_are_quick(seed: int)
     assert not watch.breaches, "\n".join(watch.breaches)
     versions = stage.sim.client("ec2").describe_launch_template_versions(Versions=["$Latest"])
     assert all(said["VersionNumber"] <= 2 for said in versions["LaunchTemplateVersions"]), "made twice"
+
+
+def test_a_version_of_ours_that_somebody_deletes_is_made_again() -> None:
+    """That a list did not show it was no lag: what a process remembers of its own changes has an end."""
+
+    def delete(stage: Stage, watch: Watch) -> None:
+        del watch
+        template = stage.sim.client("ec2").describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
+        stage.sim.client("ec2").delete_launch_template_versions(LaunchTemplateId=template, Versions=["2"])
+
+    stage = stage_of(GroupSet(hosts=2, reference="$Latest"), services=(ServiceSet(name="api", count=2),), quick=True)
+    told = carry_out(stage, Policy(canary=0, good_readings=1), meanwhile=(on("target_set", delete),))
+    assert told.verdict is not None
+    assert (told.verdict.result, told.verdict.reason) == ("done", "every outdated host was replaced")

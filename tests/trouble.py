@@ -5,7 +5,7 @@ owed is listed, and once the trouble is over the same command ends with nothing 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
@@ -63,12 +63,14 @@ class Case:
     def sensible(self) -> list[Mishap]:
         """Those of the mishaps that can be judged.
 
-        A reading of five seconds ago does not know of an agent that was lost since; and when a scaler and an apply
-        both lower DesiredCapacity nobody can tell what the group wants by itself.
+        A picture of some seconds ago, as one is by the time a call comes through that was throttled or whose answer
+        was lost, does not know of an agent that has gone or come since, nor of a scale-in just before a floor.
+        And when a scaler and an apply both lower DesiredCapacity nobody can tell what the group wants by itself.
         """
         names = {mishap.what for mishap in self.mishaps}
-        odd = {name for name in names if self.weather.lag and "agent" in name}
-        odd |= {"somebody scales in"} if "terraform apply" in names else set()
+        late = self.weather.lag or self.weather.lost or self.weather.throttled
+        odd = {name for name in names if late and "agent" in name}
+        odd |= {"somebody scales in"} if late or "terraform apply" in names else set()
         return [mishap for mishap in self.mishaps if mishap.what not in odd]
 
 
@@ -85,6 +87,7 @@ def _dies(fits: Callable[[Stage, ContainerInstance], bool]) -> Act:
         victim = _first(stage, lambda host: fits(stage, host))
         if victim is not None:
             watch.mishap(victim.instance.id, lasting=90)
+            watch.ready[victim.instance.group or ""] -= 1
             stage.sim.compute.terminate(victim.instance.id)
 
     return act
@@ -122,6 +125,8 @@ def _somebody_drains(stage: Stage, watch: Watch) -> None:
         host = _first(stage, lambda host: host.open and not _is_new(stage, host) and _unmarked(host))
         if host is not None:
             stage.sim.clusters.set_status(host, "DRAINING")
+            # Whoever did it took that host away, and so did the group's page if the roll comes to the group later.
+            watch.ready[host.instance.group or ""] -= 1
             stage.sim.world.after(25, lambda: watch.foreign.add(host.id) if _unmarked(host) else None)
 
     stage.sim.world.after(5, drain)
@@ -204,9 +209,16 @@ def play(stage: Stage, policy: Policy, case: Case, seed: int) -> tuple[Told, Tol
     calm = (list(door.before), list(door.after), door.answer)
     watch = Watch(stage, policy)
     watched = (list(door.before), list(door.after))
-    case.weather.begin(stage, seed)
+    # A capacity provider scales in by itself at any moment: the same.
+    scaled = any(group.managed_scaling for group in stage.groups)
+    weather = replace(case.weather, lag=0.0, lost=0.0, throttled=0.0) if scaled else case.weather
+    weather.begin(stage, seed)
     told = carry_out(
-        stage, policy, deaths=case.deaths, meanwhile=[mishap.due() for mishap in case.sensible()], watch=watch
+        stage,
+        policy,
+        deaths=case.deaths,
+        meanwhile=[mishap.due() for mishap in case.sensible()],
+        watch=watch,
     )
     assert told.verdict is not None
     if told.verdict.result != "halted":

@@ -247,6 +247,8 @@ class Watch:
     def _check_empty(self, instance: str) -> None:
         """Promise 2: only what is DRAINING and has no task but daemons is terminated."""
         group = self.stage.sim.scaling.fleet.by_instance.get(instance)
+        if group is None and instance in self.dying:
+            return  # it has died by itself since, and AWS refuses
         if group is None or group.name not in self.rolled:
             self.breach(f"{instance} was terminated, which is no host of {', '.join(self.rolled)}")
         host = self.stage.sim.clusters.by_instance.get(instance)
