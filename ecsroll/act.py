@@ -30,6 +30,7 @@ from ecsroll.model import (
     PointBack,
     ResumeRebalance,
     SetSize,
+    StopTasks,
     SuspendRebalance,
     Terminate,
     Undrain,
@@ -91,6 +92,10 @@ class Actor:
             case Undrain():
                 self._undrain(action.hosts)
                 return self._event("drain_undone", action, hosts=[host.id for host in action.hosts])
+            case StopTasks():
+                self._stop_tasks(action)
+                tasks = [arn.rpartition("/")[2] for arn in action.tasks]
+                return self._event("tasks_stopped", action, host=action.host.id, tasks=tasks)
             case Terminate():
                 return self._terminate(action)
             case Deregister():
@@ -143,7 +148,7 @@ class Actor:
     def _point(self, ledger: Ledger, entry: Pointed) -> None:
         match entry.place:
             case Place.TEMPLATE:
-                self._refer(ledger, entry, self._made_version(ledger, entry) or self._make_version(ledger, entry))
+                self._point_template(ledger, entry)
             case Place.PARAMETER:
                 self._put_image(entry.name, entry.image)
             case Place.CONFIGURATION:
@@ -152,6 +157,33 @@ class Actor:
                 raise EcsrollError(f"{entry.name} is AWS's parameter", hint="this should not happen: please report it")
             case _:  # pragma: no cover
                 assert_never(entry.place)
+
+    def _point_template(self, ledger: Ledger, entry: Pointed) -> None:
+        """To the version that a rollback goes back to, or else to one that is made for the roll."""
+        if entry.version is not None and entry.spec == "$Latest":
+            self._uncover(entry.name, entry.version)
+        else:
+            made = entry.version or self._made_version(ledger, entry) or self._make_version(ledger, entry)
+            self._refer(ledger, entry, made)
+
+    def _uncover(self, template: str, version: str) -> None:
+        """Make an earlier version the newest again, by deleting those that rolls of this tool have made since."""
+        since = self.aws.pages(
+            "ec2",
+            "describe_launch_template_versions",
+            "LaunchTemplateVersions",
+            LaunchTemplateId=template,
+            MinVersion=str(int(version) + 1),
+        )
+        ours = [said for said in since if str(said.get("VersionDescription", "")).startswith("ecsroll ")]
+        names = [str(said["VersionNumber"]) for said in ours]
+        if len(ours) < len(since):
+            raise EcsrollError(
+                f"{template} has a version after {version} that this tool has not made",
+                hint="run ecsroll rollback again: it makes a version with the old image",
+            )
+        for some in chunks(sorted(names, key=int, reverse=True), 200):
+            self.aws.call("ec2", "delete_launch_template_versions", LaunchTemplateId=template, Versions=list(some))
 
     def _point_back(self, ledger: Ledger, entry: Pointed) -> None:
         if entry.place is Place.PARAMETER:
@@ -303,6 +335,13 @@ class Actor:
                     f"ECS did not set {failure.get('arn')} {status}: {failure.get('reason')}",
                     hint="run the same command again: it goes on",
                 )
+
+    def _stop_tasks(self, action: StopTasks) -> None:
+        for arn in action.tasks:
+            try:
+                self.aws.call("ecs", "stop_task", cluster=self.cluster, task=arn, reason="ecsroll replaces its host")
+            except AwsRefusal:
+                continue  # ended by itself since the reading; the next one shows if not
 
     def _terminate(self, action: Terminate) -> Event:
         """Only after one more look that finds it empty (promise 2)."""

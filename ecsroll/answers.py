@@ -142,8 +142,11 @@ def targets_of(said: Answer, delay: timedelta) -> Targets:
     for entry in said.get("TargetHealthDescriptions", ()):
         state = entry.get("TargetHealth", {}).get("State", "unavailable")
         states[state] = states.get(state, 0) + 1
-    there = frozenset(entry["Target"]["Id"] for entry in said.get("TargetHealthDescriptions", ()))
-    return Targets(states=states, registered=there, deregistration_delay=delay)
+    of: dict[str, tuple[str, ...]] = {}
+    for entry in said.get("TargetHealthDescriptions", ()):
+        target = entry["Target"]["Id"]
+        of[target] = (*of.get(target, ()), entry.get("TargetHealth", {}).get("State", "unavailable"))
+    return Targets(states=states, registered=frozenset(of), deregistration_delay=delay, of=of)
 
 
 def activity_of(said: Answer) -> Activity:

@@ -204,8 +204,11 @@ def launch_of(group: Group, host: Host) -> Launches | None:
     return next(ours, group.launches[0] if group.launches else None)
 
 
-def entry_for(launches: Launches, image: str | None, epoch: int) -> Pointed:
-    """The entry to be noted for one of the group's launches; ``held`` at once where nothing has to change."""
+def entry_for(launches: Launches, image: str | None, epoch: int, back_to: str | None = None) -> Pointed:
+    """The entry to be noted for one of the group's launches; ``held`` at once where nothing has to change.
+
+    ``back_to``: the version (or launch configuration) with that image that is there already, in a rollback.
+    """
     wanted = image or launches.image or ""
     stays = wanted == launches.image or launches.place is Place.PUBLIC
     return Pointed(
@@ -216,7 +219,7 @@ def entry_for(launches: Launches, image: str | None, epoch: int) -> Pointed:
         image_was=launches.image or "",
         image=launches.image or "" if stays else wanted,
         version_was=launches.version,
-        version=_version(launches, wanted, epoch, stays=stays),
+        version=back_to if back_to and not stays else _version(launches, wanted, epoch, stays=stays),
     )
 
 

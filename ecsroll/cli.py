@@ -36,6 +36,7 @@ from ecsroll.options import (
     confirmation,
     named,
 )
+from ecsroll.policy import SETTINGS
 
 if TYPE_CHECKING:
     from ecsroll.model import Policy
@@ -189,6 +190,14 @@ def _replace(
         return result
     finally:
         screen.close()
+
+
+_HOW = tuple(
+    setting.name
+    for setting in SETTINGS
+    if not setting.noted and setting.name not in {"window", "outside-window", "rollback-on-failure", "allow"}
+)
+"""How to roll, without what is to be rolled and when: a rollback knows that by itself."""
 
 
 @command(app)
@@ -363,6 +372,27 @@ def abort(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -
     shared.finish(result)
 
 
+@command(app, settings=_HOW)
+def rollback(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -> None:
+    """Go back to what ran before the last roll: the reference and the image that each group had.
+
+    A roll that is not finished is ended first. Then the hosts of the newer image are replaced like any others.
+    Refused when that image is gone or deprecated.
+    """
+    from ecsroll.rollback import rollback as taken_back
+
+    named(cluster)
+    shared = shared.at(cluster)
+    policy = given.policy(shared.file.layers(cluster))
+    confirm = confirmation(shared, yes=yes)
+    screen = shared.screen(f"ecsroll rollback · {cluster}", cluster)
+    try:
+        result = taken_back(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
+    finally:
+        screen.close()
+    shared.finish(result)
+
+
 @command(app, settings=("asg",))
 def status(shared: Shared, given: Given, cluster: OneCluster) -> None:
     """Show where a roll stands, what it waits for, and what is owed. Changes nothing."""
@@ -461,7 +491,7 @@ def demo(
         shared.finish(serve_demo(stage, port=port or 0, speed=speed, tell=tell, ending=shared.outside.ending))
     screen = shared.screen("ecsroll demo · nine hosts, two releases behind", stage.cluster)
     clock = DemoClock(stage.sim, shared.outside.clock, speed if shared.live else 0.0)
-    policy = settle({"max-surge": "2"})
+    policy = settle({"max-surge": "2", "bake": "2m"})
     try:
         result = replace_hosts(Aws(stage.sim, clock, workers=1), stage.cluster, policy, screen, lambda _: True)
     finally:

@@ -39,7 +39,17 @@ from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
 from ecsroll.turn import entries, outdated_by_group
 
-__all__ = ["Screen", "abort", "check_ami", "intended", "replace_hosts", "status"]
+__all__ = [
+    "Run",
+    "Screen",
+    "Stopping",
+    "abort",
+    "check_ami",
+    "check_same",
+    "intended",
+    "replace_hosts",
+    "status",
+]
 
 
 class Screen(Protocol):
@@ -98,13 +108,14 @@ def replace_hosts(
 
     ``confirm`` is asked once, after the intention was shown and before anything is changed. Raises EcsrollError.
     """
-    observer = Observer(aws, cluster, policy.groups)
+    observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
     policy = intended(observer, seen, policy)
     decision, _ = decide(seen, Memory(), policy)
     findings = _findings(aws, observer, seen, policy, decision)
-    if decision.verdict is not None and decision.verdict.result == "nothing":
-        _bury_lease(aws, cluster, policy, screen)
+    if decision.verdict is not None and decision.verdict.result in {"nothing", "refused"}:
+        if decision.verdict.result == "nothing":
+            _bury_lease(aws, cluster, policy, screen)
         return _result("replace", cluster, decision, findings, Tally(), aws)
     outdated = outdated_by_group(seen, policy)
     screen.intend(seen, policy, outdated, findings)
@@ -112,16 +123,21 @@ def replace_hosts(
         return _refused(cluster, findings)
     if not confirm(f"Replace {sum(outdated.values())} of {len(seen.hosts)} host(s) of {cluster}?"):
         raise Refused("nothing was changed: the roll was declined", hint="run it again and say yes, or give --yes")
-    run = _Run(
+    run = Run(
         command="replace",
         aws=aws,
         cluster=cluster,
         policy=policy,
         screen=screen,
         stopping=stopping or nullcontext(lambda: None),
-        begin=lambda there: _check_same(cluster, there.records.read().roll, policy),
+        begin=lambda there: check_same(cluster, there.records.read().roll, policy),
     )
-    return run.go(observer, findings)
+    result = run.go(observer, findings)
+    if result.judged and policy.rollback_on_failure:
+        from ecsroll.rollback import after_failure  # noqa: PLC0415 - it is made of these commands
+
+        return after_failure(result, aws, cluster, policy, screen, stopping)
+    return result
 
 
 def _findings(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy, decision: Decision) -> tuple[Finding, ...]:
@@ -142,7 +158,7 @@ def intended(observer: Observer, seen: Snapshot, policy: Policy) -> Policy:
     """
     _check_there(observer)
     _check_instances(seen, policy)
-    _check_same(observer.cluster, seen.roll, policy)
+    check_same(observer.cluster, seen.roll, policy)
     return replace(policy, images=seen.roll.images if seen.roll else _images(seen, policy, observer.aws))
 
 
@@ -162,7 +178,7 @@ def abort(
     roll = seen.roll
     if not confirm(f"End roll {roll.epoch} of {cluster} and give back what it borrowed?"):
         raise Refused("nothing was changed: ending the roll was declined", hint="run it again and say yes, or --yes")
-    run = _Run(
+    run = Run(
         command="abort",
         aws=aws,
         cluster=cluster,
@@ -198,13 +214,17 @@ def _check_there(observer: Observer) -> None:
         raise NotFound(f"the cluster {observer.cluster!r} was deleted while a roll was under way", hint=hint)
 
 
-def _check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
+def check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
     """A rerun may change pace, timeouts and gates; not what the roll is about (DESIGN 7)."""
     if roll is None:
         return
     if roll.aborting:
         hint = f"ecsroll abort --cluster {cluster} finishes that; then replace again"
         raise Refused(f"roll {roll.epoch} is being ended", hint=hint)
+    if roll.back != policy.back:
+        verb, what = ("rollback", "a rollback") if roll.back else ("replace", "no rollback, and one")
+        hint = f"ecsroll {verb} --cluster {cluster} goes on with it; ecsroll abort ends it"
+        raise Refused(f"roll {roll.epoch} is {what} that is not finished", hint=hint)
     was, now = roll.policy, noted(policy)
     if was != now:
         words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
@@ -226,7 +246,7 @@ def _check_instances(seen: Snapshot, policy: Policy) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
+class Run:
     """One command that changes something, from the lease to the result."""
 
     command: str
@@ -280,8 +300,11 @@ class _Run:
         lease = _lease(self.aws, self.cluster, self.policy, self.screen)
         lease.take()
         observer.epoch, self.aws.guard = lease.epoch, lease.keep
-        with self.stopping as asked, _released(lease):
-            yield Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
+        try:
+            with self.stopping as asked, _released(lease):
+                yield Ways(tell=self.screen.event, keep=lease.keep, stopping=asked)
+        finally:
+            self.aws.guard = None  # what comes after this run has a lease of its own
 
 
 def _bury_lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> None:
@@ -346,7 +369,7 @@ def _refused(cluster: str, findings: tuple[Finding, ...]) -> Result:
     )
 
 
-_EXITS = {"done": EXIT_OK, "nothing": EXIT_OK, "halted": Halted.exit_code, "interrupted": EXIT_INTERRUPTED}
+_EXITS = {"refused": Refused.exit_code, "halted": Halted.exit_code, "interrupted": EXIT_INTERRUPTED}
 
 
 def _result(
@@ -357,7 +380,7 @@ def _result(
     return Result(
         command=command,
         result=verdict.result,
-        exit_code=_EXITS[verdict.result],
+        exit_code=_EXITS.get(verdict.result, EXIT_OK),
         cluster=cluster,
         reason=verdict.reason,
         next=verdict.next,
@@ -365,7 +388,8 @@ def _result(
         remaining=verdict.remaining,
         owed=verdict.owed,
         findings=tuple(dict.fromkeys(findings)),
-        more={"figures": _figures(tally, aws)},
+        more={"figures": _figures(tally, aws), **({"explained": list(verdict.lines)} if verdict.lines else {})},
+        judged=verdict.judged,
     )
 
 
@@ -405,7 +429,9 @@ def status(aws: Aws, cluster: str, policy: Policy) -> Result:
     decision, _ = decide(seen, Memory(), policy)
     pages = seen.ledgers.values()
     outdated = _outdated(seen, policy)
-    verb = "abort" if seen.roll and seen.roll.aborting else "replace"
+    verb = (
+        "replace" if not seen.roll else "abort" if seen.roll.aborting else "rollback" if seen.roll.back else "replace"
+    )
     goes_on = f"ecsroll {verb} --cluster {cluster} (goes on with it)"
     return Result(
         command="status",
@@ -432,9 +458,9 @@ def _outdated(seen: Snapshot, policy: Policy) -> dict[str, int]:
     """
     if seen.roll is None:
         return {}
-    images, epoch = seen.roll.images, seen.roll.epoch
+    roll = seen.roll
     pages = {
-        name: page if page.pointed else replace(page, pointed=entries(seen.groups[name], images, epoch))
+        name: page if page.pointed else replace(page, pointed=entries(seen.groups[name], roll))
         for name, page in seen.ledgers.items()
         if name in seen.groups
     }

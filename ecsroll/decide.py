@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ecsroll import asg, drain
-from ecsroll.dismiss import dismiss
+from ecsroll.canary import drained_canaries, judge, tries_canary
+from ecsroll.dismiss import dismiss, give_up, stop_standalone
+from ecsroll.gates import baseline, hold_for_services, hold_for_window, outside_words
 from ecsroll.giveback import give_back
 from ecsroll.ledger import Phase, Place, Pointed, Roll, Room
 from ecsroll.model import (
@@ -41,11 +43,13 @@ from ecsroll.turn import (
     entries,
     first_page,
     last_failure,
+    launched,
     newest_launch,
     remember,
     turn_of,
     why_not_ready,
 )
+from ecsroll.window import opens
 
 __all__ = ["decide"]
 
@@ -79,12 +83,36 @@ def _begin(seen: Snapshot, policy: Policy) -> Decision:
     epoch = seen.epoch or max(seen.past, default=0) + 1
     names = policy.groups or tuple(sorted(seen.groups))
     roll = Roll(
-        epoch=epoch, began=seen.at, groups=names, images=dict(policy.images), policy=noted(policy), by=policy.by
+        epoch=epoch,
+        began=seen.at,
+        groups=names,
+        images=dict(policy.images),
+        policy=noted(policy),
+        by=policy.by,
+        before=baseline(seen),
+        was=launched(seen, names),
+        versions=dict(policy.versions),
+        back=policy.back,
     )
     wanting = [name for name in names if _wants(seen, policy, roll, seen.groups[name])]
     if not wanting:
         return Decision(verdict=Verdict(result="nothing", reason=_nothing(seen, policy, roll)))
+    if shut := outside_words(policy, seen.at):
+        return _wait_outside(seen, policy, shut)
     return Decision(actions=(OpenRoll(roll=roll, why=f"{', '.join(wanting)}: hosts to replace"),))
+
+
+def _wait_outside(seen: Snapshot, policy: Policy, shut: str) -> Decision:
+    if policy.outside_window == "exit":
+        return Decision(
+            verdict=Verdict(
+                result="refused",
+                reason=f"{shut}; nothing was changed",
+                next="run it again then, or give --outside-window wait",
+            )
+        )
+    until = opens(policy.windows, seen.at)
+    return Decision(waits=(Wait(kind="window", subject=seen.cluster, reason=shut, since=seen.at, until=until),))
 
 
 def _nothing(seen: Snapshot, policy: Policy, roll: Roll) -> str:
@@ -128,15 +156,17 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
         for name, group in seen.groups.items()
         if name in roll.groups
     ]
-    skipped = sum(len(turn.foreign) for turn in turns)
+    foreign = sum(len(turn.foreign) for turn in turns)
     standby = 0 if roll.aborting else sum(len(turn.standby) for turn in turns)
     again = f"ecsroll replace --cluster {seen.cluster}"
     left: dict[str, str] = {}
-    if skipped:
-        left[f"{skipped} outdated host(s) were skipped: somebody else drains them"] = "once they are ACTIVE or gone"
+    if foreign:
+        left[f"{foreign} outdated host(s) were skipped: somebody else drains them"] = "once they are ACTIVE or gone"
     names = ", ".join(roll.gone)
     if standby:
         left[f"{standby} outdated host(s) were skipped: they are in Standby"] = "once they are InService again"
+    if roll.skipped and not roll.aborting:
+        left[f"{roll.skipped} outdated host(s) were skipped: they did not become empty"] = "once what held them is over"
     if roll.gone and not roll.aborting:
         left[f"{len(roll.gone)} group(s) were deleted while the roll went on: {names}"] = f"once {names} is there again"
     if left:
@@ -145,7 +175,7 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
         verdict = Verdict(result="done", reason="the roll was ended, everything was given back")
     else:
         verdict = Verdict(result="done", reason="every outdated host was replaced")
-    verdict = replace(verdict, replaced=roll.replaced, remaining=skipped + standby)
+    verdict = replace(verdict, replaced=roll.replaced, remaining=foreign + standby + roll.skipped)
     closed = replace(roll, result="halted" if left else "aborted" if roll.aborting else "done")
     return Decision(actions=(CloseRoll(roll=closed, why=verdict.reason),), verdict=verdict)
 
@@ -162,8 +192,10 @@ def _is_outrun(turn: Turn) -> bool:
 
 def _point(turn: Turn) -> bool:
     """Make the group launch the target image, before anything else: every host from now on must be a new one."""
+    if turn.group.name not in turn.seen.ledgers and hold_for_window(turn):
+        return True
     if not turn.page.pointed and turn.group.launches:
-        turn.page = replace(turn.page, pointed=entries(turn.group, turn.roll.images, turn.roll.epoch))
+        turn.page = replace(turn.page, pointed=entries(turn.group, turn.roll))
     found = []
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
@@ -193,7 +225,7 @@ def _make_room(turn: Turn) -> bool:
     """Ask for room, and keep the floor where it has to be."""
     room = turn.page.room
     if room is None:
-        return bool(turn.old) and _ask(turn)
+        return bool(turn.old) and (hold_for_window(turn) or _ask(turn))
     if room.phase is Phase.RETURNING:
         return False
     if asg.unasked(turn.group, room) and turn.roll.aborting:
@@ -265,33 +297,6 @@ def _bury(turn: Turn) -> bool:
     return False
 
 
-def _judge_canary(turn: Turn) -> bool:
-    """The canaries' tasks must be healthy elsewhere, in n readings, before anything of the group is terminated."""
-    page = turn.page
-    if page.canary_passed or not page.canaries:
-        return False
-    hosts = _drained_canaries(turn)
-    names = {name for host in hosts for name in drain.services_on(host, turn.seen)}
-    calm = (
-        bool(hosts)
-        and all(_healthy(turn.seen, name) for name in names)
-        and not any(turn.held_by(host) for host in hosts)
-    )
-    turn.memory = replace(turn.memory, calm=turn.memory.calm + 1 if calm else 0)
-    if turn.memory.calm >= turn.policy.good_readings:
-        turn.page = replace(page, canary_passed=True)
-    return False
-
-
-def _healthy(seen: Snapshot, name: str) -> bool:
-    service = seen.services[name]
-    return service.steady and all(
-        seen.targets[arn].states.get("healthy", 0) >= service.desired
-        for arn in service.target_groups
-        if arn in seen.targets
-    )
-
-
 def _drain(turn: Turn) -> bool:
     """Drain what may be drained: as many hosts as have a ready successor."""
     if turn.memory.looks < 2:
@@ -299,8 +304,12 @@ def _drain(turn: Turn) -> bool:
         turn.wait("look", turn.group.name, "for a second reading before anything is drained")
         return False
     candidates = _candidates(turn)
+    held = not turn.roll.aborting and hold_for_services(turn)
+    if (candidates and hold_for_window(turn)) or held:
+        _await_hosts(turn)
+        return False
     batch = _affordable(turn, candidates)
-    if batch and turn.old and _tries_canary(turn):
+    if batch and turn.old and tries_canary(turn):
         turn.page = replace(turn.page, canaries=_canaries(turn, batch))
     if batch:
         turn.actions.append(
@@ -316,20 +325,14 @@ def _canaries(turn: Turn, batch: list[Host]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*turn.page.canaries, *(host.id for host in batch))))
 
 
-def _drained_canaries(turn: Turn) -> list[Host]:
-    """Canaries as far as their drain has begun: one may have been noted by a life that did not come to drain it."""
-    there = [turn.seen.hosts[name] for name in turn.page.canaries if name in turn.seen.hosts]
-    return [host for host in there if host.draining or host.leaving or turn.expects("drain", host.id)]
-
-
 def _candidates(turn: Turn) -> list[Host]:
     """Hosts to drain next, the most urgent first; a surplus host only when no old one is left."""
     free = [host for host in turn.old if _can_be_drained(turn, host)]
     if turn.old:
-        return _canary_order(turn, free) if _tries_canary(turn) else _order(turn, free)
+        return _canary_order(turn, free) if tries_canary(turn) else _order(turn, free)
     room = turn.page.room
     surplus = (room.borrowed - len(room.shrinking) if room else 0) + _stuck_debt(turn) - len(turn.draining)
-    spare = [host for host in turn.live if _can_be_drained(turn, host)]
+    spare = [host for host in turn.live if _can_be_drained(turn, host) and host.id not in turn.page.skipped]
     return _surplus_order(turn, spare)[: max(0, surplus)]
 
 
@@ -343,17 +346,9 @@ def _can_be_drained(turn: Turn, host: Host) -> bool:
     return host.status == "ACTIVE" and host.lifecycle == "InService" and not turn.expects("drain", host.id)
 
 
-def _tries_canary(turn: Turn) -> bool:
-    return turn.policy.canary > 0 and not turn.page.canary_passed and _has_replicas(turn)
-
-
-def _has_replicas(turn: Turn) -> bool:
-    return any(drain.services_on(host, turn.seen) for host in turn.outdated)
-
-
 def _canary_order(turn: Turn, free: list[Host]) -> list[Host]:
     """Healthy hosts that carry the most services, and no more of them than are to be canaries."""
-    wanted = turn.policy.canary - len(_drained_canaries(turn))
+    wanted = turn.policy.canary - len(drained_canaries(turn))
     zoned = asg.zone_order(free, turn.old, turn.live)
     # Where no old host is healthy, a sick one has to do: nothing else would ever begin.
     fit = [(ranks, host) for ranks, host in zoned if turn.is_ready(host)] or zoned
@@ -381,7 +376,7 @@ def _need(turn: Turn) -> int:
     room = turn.page.room
     own = min(asg.natural(turn.group, room), turn.page.ready)
     # A canary is kept when it is empty, so nothing comes in its place: as long as there is room, only that is used.
-    return own if _tries_canary(turn) and room is not None and room.borrowed else own - _unavailable(turn)
+    return own if tries_canary(turn) and room is not None and room.borrowed else own - _unavailable(turn)
 
 
 def _unavailable(turn: Turn) -> int:
@@ -456,7 +451,9 @@ _ROLL: tuple[Callable[[Turn], bool], ...] = (
     _point,
     _make_room,
     _bury,
-    _judge_canary,
+    judge,
+    stop_standalone,
+    give_up,
     dismiss,
     _drain,
     give_back,

@@ -4,17 +4,56 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ecsroll import asg, drain
+from ecsroll.canary import why_kept
 from ecsroll.ledger import Phase, Room
-from ecsroll.model import Host, Terminate, Undrain
+from ecsroll.model import Host, StopTasks, Terminate, Undrain
 from ecsroll.turn import Turn
 
-__all__ = ["dismiss", "shrink", "termination"]
+__all__ = ["SKIPPED_AT_MOST", "dismiss", "give_up", "shrink", "stop_standalone", "termination"]
 
 READ_LAG = timedelta(seconds=5)
 """How much older than now a reading may be (aws-facts 9). Rounds of less than a second are those of a quicker world."""
 
 SHRINK_AT_ONCE = 50
 """Hosts noted at once as lowering DesiredCapacity, so that a page stays under 4 KB."""
+
+
+SKIPPED_AT_MOST = 60
+"""Hosts that may be given up in one group, for the same reason."""
+
+
+def stop_standalone(turn: Turn) -> bool:
+    """Stop what nobody would start elsewhere, if that is what the policy says."""
+    if turn.policy.standalone_tasks != "stop" or turn.memory.looks < 2:
+        return False
+    for host in turn.draining:
+        tasks = tuple(hold.task.arn for hold in turn.held_by(host) if hold.kind is drain.Kind.STANDALONE)
+        if tasks:
+            turn.actions.append(StopTasks(host=host, tasks=tasks, why=f"{host.id} is drained, and nobody moves them"))
+    return False
+
+
+def give_up(turn: Turn) -> bool:
+    """Let hosts serve again that do not become empty, if they are to be skipped; they are noted, and left alone."""
+    if turn.memory.looks < 2:
+        return False
+    hosts = tuple(host for host in turn.draining if _skips(turn, host))
+    if hosts:
+        names = tuple(host.id for host in hosts)
+        kept = tuple(name for name in turn.page.canaries if name not in names)
+        skipped = tuple(dict.fromkeys((*turn.page.skipped, *names)))
+        turn.page = replace(turn.page, skipped=skipped, canaries=kept)
+        turn.actions.append(Undrain(hosts=hosts, why=f"given up: {drain.sentence(turn.held_by(hosts[0]))}"))
+        turn.wait("skip", turn.group.name, f"until {len(hosts)} host(s) are ACTIVE again")
+    return bool(hosts)
+
+
+def _skips(turn: Turn, host: Host) -> bool:
+    held = turn.held_by(host)
+    standalone = any(hold.kind is drain.Kind.STANDALONE for hold in held)
+    if standalone and turn.policy.standalone_tasks == "skip":
+        return True
+    return turn.policy.on_drain_timeout == "skip" and drain.overdue(host, held, turn.seen.at, turn.policy)
 
 
 def dismiss(turn: Turn) -> bool:
@@ -69,18 +108,28 @@ def _shrink_some(turn: Turn, room: Room, hosts: list[Host]) -> None:
 def _wait_for(turn: Turn, host: Host) -> bool:
     """Whether the drained host still has to be waited for."""
     held = turn.held_by(host)
-    if held:
-        turn.wait("drain", host.id, drain.sentence(held), limit=turn.policy.drain_timeout)
+    if held and not _forced(turn, host):
+        turn.wait("drain", host.id, drain.sentence(held), limit=drain.limit(held, turn.policy))
         return True
     since = drain.marked_at(host)
     if since is not None and timedelta() <= turn.seen.at - since < min(READ_LAG, 5 * turn.policy.poll_interval):
         turn.wait("drain", host.id, "empty; its tasks are read once more, as a reading may be older than the drain")
         return True
-    if host.id in turn.page.canaries and not turn.page.canary_passed:
-        names = ", ".join(sorted(drain.services_on(host, turn.seen)))
-        turn.wait("canary", host.id, f"empty; kept until {names} are healthy elsewhere")
+    if _on_trial(turn, host):
+        why_kept(turn, host)
         return True
     return False
+
+
+def _on_trial(turn: Turn, host: Host) -> bool:
+    return host.id in turn.page.canaries and not turn.page.canary_passed
+
+
+def _forced(turn: Turn, host: Host) -> frozenset[str]:
+    """Tasks that end with their host, as the policy says and they had their time; never those of a canary on trial."""
+    held = turn.held_by(host)
+    ends = turn.policy.on_drain_timeout == "terminate" and drain.overdue(host, held, turn.seen.at, turn.policy)
+    return frozenset(hold.task.arn for hold in held) if ends and not _on_trial(turn, host) else frozenset()
 
 
 def _may_shrink(turn: Turn, room: Room, host: Host, left: int, shrinking: list[Host]) -> bool:
@@ -116,9 +165,11 @@ def termination(turn: Turn, host: Host, *, shrink: bool) -> Terminate:
     """The end of a host that was seen empty."""
     lost = turn.memory.agentless.get(host.id)
     after = f"the group shrinks to {turn.group.desired - 1}" if shrink else "the group launches its successor"
+    forced = _forced(turn, host)
+    state = f"did not become empty, {len(forced)} task(s) end with it" if forced else "is empty"
     return Terminate(
         host=host,
         shrink=shrink,
-        excused=drain.excused(host, turn.seen, lost, turn.policy),
-        why=f"{host.id} is empty; {after}",
+        excused=drain.excused(host, turn.seen, lost, turn.policy) | forced,
+        why=f"{host.id} {state}; {after}",
     )

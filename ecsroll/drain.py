@@ -19,7 +19,9 @@ __all__ = [
     "carried",
     "epoch_of",
     "excused",
+    "explained",
     "holds",
+    "limit",
     "mark",
     "marked_at",
     "ours",
@@ -123,10 +125,36 @@ def _must_be_over(task: Task, host: Host, seen: Snapshot, lost_since: datetime) 
     return seen.at >= max(task.stopping_at or lost_since, lost_since) + delay + task.stop_timeout
 
 
-def overdue(host: Host, at: datetime, policy: Policy) -> bool:
-    """Whether the host has been drained for longer than the drain timeout."""
+def limit(held: tuple[Hold, ...], policy: Policy) -> timedelta:
+    """How long the drain may take: what the most patient of the services that hold it was given."""
+    others = {one.service: one.span for one in policy.drain_timeouts}
+    spans = [others.get(hold.task.service or "", policy.drain_timeout) for hold in held]
+    return max(spans, default=policy.drain_timeout)
+
+
+def overdue(host: Host, held: tuple[Hold, ...], at: datetime, policy: Policy) -> bool:
+    """Whether the host has been drained for longer than it may.
+
+    A protected task is waited for until its protection expires, and has the whole time from then on.
+    """
     since = marked_at(host)
-    return since is not None and at - since > policy.drain_timeout
+    if since is None or not held or any(hold.kind is Kind.PROTECTED for hold in held):
+        return False
+    expired = [hold.task.protected_until for hold in held if hold.task.protected_until is not None]
+    return at - max([since, *expired]) > limit(held, policy)
+
+
+def explained(held: tuple[Hold, ...], seen: Snapshot) -> tuple[str, ...]:
+    """What holds a host, a line for each service with its own last event; six lines at most."""
+    names = Counter(hold.task.service for hold in held)
+    lines = []
+    for name, count in names.most_common():
+        kinds = ", ".join(sorted({_PHRASE[hold.kind] for hold in held if hold.task.service == name}))
+        event = seen.services[name].last_event if name is not None and name in seen.services else ""
+        said = f"; its last event: {event}" if event else ""
+        lines.append(f"{count} task(s) of {name or 'no service'}: {kinds}{said}")
+    more = (f"and {len(lines) - 5} more services",) if len(lines) > 6 else ()
+    return (*lines[: 5 if more else 6], *more)
 
 
 def sentence(held: tuple[Hold, ...]) -> str:

@@ -17,6 +17,7 @@ def give_back(turn: Turn) -> bool:
         turn.old
         or turn.draining
         or (turn.arriving and not turn.roll.aborting)
+        or turn.memory.unsteady
         or _still_there(turn)
         or not return_room(turn)
         or not return_protection(turn)
@@ -25,12 +26,14 @@ def give_back(turn: Turn) -> bool:
     if not return_rebalance(turn):
         return True
     turn.forgotten = True
-    turn.memory = replace(turn.memory, calm=0, left=None, lost=0)  # the next group has readings of its own
-    left = remaining(turn) if turn.roll.aborting else len(turn.foreign)
+    # The next group has readings of its own.
+    turn.memory = replace(turn.memory, calm=0, left=None, lost=0, sound={}, hatched=(), unsteady={})
+    left = remaining(turn) if turn.roll.aborting else len(turn.foreign) + len(turn.skipped)
     done = replace(
         turn.roll,
         finished=(*turn.roll.finished, turn.group.name),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
+        skipped=turn.roll.skipped + len(turn.skipped),
     )
     if turn.group.name in turn.seen.ledgers:
         turn.actions.append(Forget(group=turn.group.name, why="everything was given back"))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, cast
@@ -19,6 +19,7 @@ from ecsroll.errors import EcsrollError
 
 __all__ = [
     "JUST_NOW",
+    "Baseline",
     "Ledger",
     "Phase",
     "Place",
@@ -124,6 +125,22 @@ class Ledger:
     """AZRebalance, if it was we who suspended it."""
     canaries: tuple[str, ...] = ()
     canary_passed: bool = False
+    canary_tries: int = 0
+    """Canaries whose tasks all landed on old hosts, and that were let go."""
+    bake_since: datetime | None = None
+    """When the first replica task was seen healthy on a new host, by the clock of who saw it."""
+    skipped: tuple[str, ...] = ()
+    """Hosts that were given up and serve again: they are not drained a second time in this roll."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What was wrong already when the roll began: gates shut on what is new."""
+
+    alarms: tuple[str, ...] = ()
+    """In ALARM."""
+    crashes: Mapping[str, int] = field(default_factory=dict)
+    """Service -> tasks that had ended by themselves in the hour before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +160,15 @@ class Roll:
     aborting: bool = False
     """It is being ended: no host is to be replaced any more, everything is to be given back."""
     result: Literal["", "done", "halted", "aborted"] = ""
+    before: Baseline = Baseline()
+    was: Mapping[str, str] = field(default_factory=dict)
+    """``group/template`` -> the image that it launched before, and its version: what a rollback goes back to."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Only of a rollback: ``group/template`` -> the version that is there already, and is gone back to."""
+    back: bool = False
+    """It is a rollback."""
+    skipped: int = 0
+    """Hosts of finished groups that were given up."""
     by: str = ""
 
 
@@ -184,6 +210,9 @@ def ledger_from(text: str) -> Ledger:
             rebalance=Phase(said["rebalance"]) if said["rebalance"] else None,
             canaries=tuple(said["canaries"]),
             canary_passed=said["canary_passed"],
+            canary_tries=said["canary_tries"],
+            bake_since=datetime.fromisoformat(said["bake_since"]) if said["bake_since"] else None,
+            skipped=tuple(said["skipped"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(text) from error
@@ -199,6 +228,7 @@ def roll_from(text: str) -> Roll:
                 "began": datetime.fromisoformat(said["began"]),
                 "groups": tuple(said["groups"]),
                 "finished": tuple(said["finished"]),
+                "before": Baseline(alarms=tuple(said["before"]["alarms"]), crashes=dict(said["before"]["crashes"])),
                 "gone": tuple(said.get("gone", ())),
             }
         )

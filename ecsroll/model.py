@@ -10,13 +10,17 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ecsroll.ledger import Ledger, Place, Pointed, Roll
+from ecsroll.memory import Memory, Stop
+from ecsroll.window import Window
 
 __all__ = [
     "Action",
     "Activity",
+    "Alarm",
     "Amount",
     "CapacityProvider",
     "CloseRoll",
+    "Crash",
     "Decision",
     "Deregister",
     "Drain",
@@ -29,6 +33,7 @@ __all__ = [
     "Note",
     "OpenRoll",
     "Owed",
+    "Patience",
     "Point",
     "PointBack",
     "Policy",
@@ -37,6 +42,7 @@ __all__ = [
     "SetSize",
     "Snapshot",
     "Stop",
+    "StopTasks",
     "SuspendRebalance",
     "Targets",
     "Task",
@@ -88,6 +94,28 @@ class Targets:
     states: Mapping[str, int]
     registered: frozenset[str] = frozenset()
     deregistration_delay: timedelta = timedelta(seconds=300)
+    of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Target id (an instance, or a task's address) -> the state of each of its targets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A CloudWatch alarm: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``, and since when by AWS's time."""
+
+    name: str
+    state: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """A task of a service that ended though nobody wanted it to (aws-facts 7.6). ``host``: container instance ARN."""
+
+    task: str
+    service: str
+    host: str
+    what: str
+    """How it ended, in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +286,13 @@ class Snapshot:
     """Epochs of earlier rolls."""
     epoch: int = 0
     """Of the lease under which this process rolls; 0 while it holds none."""
+    moved: Mapping[str, int] = field(default_factory=dict)
+    """Services that had tasks where hosts leave (a while ago, too) -> the tasks that ran when this process came."""
+    crashes: tuple[Crash, ...] = ()
+    """Of the last hour, as long as AWS remembers stopped tasks: of services that moved; of all before a roll."""
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    """Those that the policy names, as far as they are there and could be read."""
+    alarms_read: bool = False
     ghosts: tuple[Host, ...] = ()
     """Container instances with a mark of ours whose EC2 instance is gone for good."""
 
@@ -291,6 +326,14 @@ class Amount:
         return f"{self.value}%" if self.percent else str(self.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a drain may take while a task of this service holds the host."""
+
+    service: str
+    span: timedelta
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """How to roll: settled once, before the work, from options, environment and defaults."""
@@ -303,9 +346,20 @@ class Policy:
     unavailable: Amount = Amount(0)
     strategy: Literal["rolling", "double"] = "rolling"
     canary: int = 1
+    bake: timedelta = timedelta(minutes=5)
+    canary_inconclusive: Literal["halt", "go"] = "halt"
     good_readings: int = 3
     boot_timeout: timedelta = timedelta(minutes=15)
     drain_timeout: timedelta = timedelta(minutes=30)
+    drain_timeouts: tuple[Patience, ...] = ()
+    """Where tasks of these services hold a host."""
+    on_drain_timeout: Literal["halt", "skip", "terminate"] = "halt"
+    standalone_tasks: Literal["wait", "stop", "skip", "fail"] = "wait"
+    alarms: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
+    """When hosts may be drained; none: always."""
+    outside_window: Literal["wait", "exit"] = "wait"
+    rollback_on_failure: bool = False
     poll_interval: timedelta = timedelta(seconds=15)
     lease_ttl: timedelta = timedelta(minutes=2)
     stop_grace: timedelta = timedelta(seconds=25)
@@ -317,49 +371,14 @@ class Policy:
     instances: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     """``group/template`` -> the image that was chosen for it before the roll."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of a rollback: ``group/template`` -> the version that is gone back to."""
+    back: bool = False
+    """It is a rollback."""
     by: str = ""
     """Who rolls, for whoever finds the record."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Where each setting that somebody has set came from: by its name, in words."""
-
-
-# What is remembered ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """Why a roll stops itself, and since when."""
-
-    reason: str
-    at: datetime
-    subject: str = ""
-    hurry: bool = False
-    """Somebody asked for it (a signal): undo what can be undone in one go, and wait to see nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What outlives a round and is not in AWS. Losing it restarts a wait and breaks nothing."""
-
-    newest: datetime | None = None
-    """When the newest host that the last round saw was launched (AWS's time)."""
-    looks: int = 0
-    """Rounds in this life, two at most: a first picture may lag behind an earlier life's changes."""
-    shaky: Mapping[str, int] = field(default_factory=dict)
-    """Hosts not (yet, or any more) ready -> good readings in a row."""
-    agentless: Mapping[str, datetime] = field(default_factory=dict)
-    """Hosts without an agent -> since when."""
-    expected: Mapping[str, datetime] = field(default_factory=dict)
-    """``what:subject`` of changes of ours that no reading has shown yet -> when they were made."""
-    waiting: Mapping[str, datetime] = field(default_factory=dict)
-    """``kind:subject`` of what the last round waited for -> since when."""
-    calm: int = 0
-    """Good readings in a row of the services that the canary carried."""
-    left: int | None = None
-    """Old hosts of the group in the last round."""
-    lost: int = 0
-    """New hosts that went again by themselves since an old one last left."""
-    stop: Stop | None = None
 
 
 # What to do ------------------------------------------------------------------------------------------------------
@@ -471,6 +490,16 @@ class Undrain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopTasks:
+    """Stop standalone tasks on a host that is to go (``--standalone-tasks stop``)."""
+
+    host: Host
+    tasks: tuple[str, ...]
+    """ARNs."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terminate:
     """Terminate a host that was seen empty, after seeing it empty once more."""
 
@@ -511,6 +540,7 @@ Action = (
     | ResumeRebalance
     | Drain
     | Undrain
+    | StopTasks
     | Terminate
     | Deregister
     | Unprotect
@@ -530,12 +560,16 @@ class Owed:
 class Verdict:
     """How a roll ended."""
 
-    result: Literal["done", "nothing", "halted", "interrupted"]
+    result: Literal["done", "nothing", "refused", "halted", "interrupted"]
     reason: str
     next: str = ""
     replaced: int = 0
     remaining: int = 0
     owed: tuple[Owed, ...] = ()
+    judged: bool = False
+    """A gate shut: with ``--rollback-on-failure`` the roll is taken back."""
+    lines: tuple[str, ...] = ()
+    """What else there is to say of the reason: six lines at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

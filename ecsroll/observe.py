@@ -28,12 +28,19 @@ from ecsroll.launches import LaunchReader
 from ecsroll.ledger import JUST_NOW, Phase
 from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
+from ecsroll.signs import Signs
 from ecsroll.survey import Survey, survey
 
 __all__ = ["Observer"]
 
 LISTED_WHOLE = 100
 """Up to one page of container instances, listing them all costs no more than asking for the few that changed."""
+
+WATCHED = timedelta(minutes=10)
+"""How long a service is watched after it had a task on a host that leaves."""
+
+TRIED = 20
+"""New hosts whose tasks are read while a canary is judged."""
 
 SETTLES = timedelta(seconds=60)
 """How long a registration is waited for to show in what daemons want (aws-facts 6.6: counters lag)."""
@@ -52,6 +59,8 @@ class Observer:
     aws: Aws
     cluster: str
     groups: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    """Names of the CloudWatch alarms to read."""
     tasks: bool = True
     """Whether to read what runs on the hosts; who only wants to know their images need not."""
     epoch: int = 0
@@ -63,6 +72,7 @@ class Observer:
     def __post_init__(self) -> None:
         self.records = Records(self.aws, self.cluster)
         self.launches = LaunchReader(self.aws)
+        self.signs = Signs(self.aws, self.cluster, self.alarms, self._optional)
         self._began: tuple[datetime, float] | None = None
         self._containers: dict[str, Answer] = {}
         self._machines: dict[str, Answer] = {}
@@ -71,6 +81,8 @@ class Observer:
         self._stop_timeouts: dict[str, timedelta] = {}
         self._services: dict[str, Service] = {}
         self._targets: dict[str, Targets] = {}
+        self._moved: dict[str, datetime] = {}
+        self._had: dict[str, int] = {}
         self._delays: dict[str, timedelta] = {}
         self._listed: set[str] = set()
         self._marked: set[str] = set()
@@ -103,8 +115,9 @@ class Observer:
         self._read_machines(members)
         hosts = self._hosts(members)
         if self.tasks:
-            self._read_tasks(hosts, at)
+            self._read_tasks(hosts, written, at)
             self._read_services(hosts, written, at)
+            self._read_signs(written, at)
         return self._picture(at, written, raw, hosts)
 
     def _now(self) -> datetime:
@@ -139,6 +152,7 @@ class Observer:
     def _take_survey(self, first: Survey) -> None:
         self._containers = {said["containerInstanceArn"]: said for said in first.containers}
         self._services = {said["serviceName"]: service_of(said) for said in first.services}
+        self._had = {name: service.running for name, service in self._services.items()}
         for said in first.tasks:
             task = self._task(said)
             self._tasks.setdefault(task.host, {})[task.arn] = task
@@ -252,7 +266,7 @@ class Observer:
 
     # tasks
 
-    def _read_tasks(self, hosts: Mapping[str, Host], at: datetime) -> None:
+    def _read_tasks(self, hosts: Mapping[str, Host], written: Written, at: datetime) -> None:
         """Tasks of draining hosts; of hosts that have just begun to serve, as far as daemons have to be seen there."""
         draining = [host.arn for host in hosts.values() if host.arn and host.draining]
         self._listed &= set(draining)
@@ -273,6 +287,16 @@ class Observer:
         for arn in sorted(self._unsettled_since):
             if not self._daemons_run(arn):
                 self._list_host(arn, ("RUNNING",))
+        for arn in self._on_trial(hosts, written):
+            self._list_host(arn, ("RUNNING",))
+
+    def _on_trial(self, hosts: Mapping[str, Host], written: Written) -> list[str]:
+        """New hosts that carry something while a canary's tasks are looked for there."""
+        since = {
+            name: page.newest for name, page in written.ledgers.items() if page.canaries and not page.canary_passed
+        }
+        young = (host for host in hosts.values() if host.group in since and host.launched_at > since[host.group])
+        return sorted(host.arn for host in young if host.arn and host.serves and host.tasks)[:TRIED]
 
     def _first_served(self, arn: str, at: datetime) -> datetime:
         """Since when a host serves: now, but for those that were there before the first look."""
@@ -356,12 +380,14 @@ class Observer:
 
     def _protection(self, arns: Sequence[str]) -> None:
         """Scale-in protection of tasks on hosts that are to go: an optional reading (facts 3.5)."""
+        at = self.aws.clock.now()
         for some in chunks(arns, 100):
             answer = self._optional("ecs", "get_task_protection", cluster=self.cluster, tasks=list(some))
             for entry in answer.get("protectedTasks", ()):
                 if entry.get("protectionEnabled") and entry.get("expirationDate"):
                     self._raw_protected[entry["taskArn"]] = entry["expirationDate"]
-                else:
+                elif self._raw_protected.get(entry["taskArn"], at) >= at:
+                    # Given up early. One that has expired is kept: from then on the task has its time to go.
                     self._raw_protected.pop(entry["taskArn"], None)
 
     # services and targets
@@ -373,12 +399,23 @@ class Observer:
         names = {
             task.service for host in watched for task in self._tasks.get(host.arn or "", {}).values() if task.service
         }
+        self._moved |= dict.fromkeys(names & self._services.keys(), at)
+        self._moved = {name: last for name, last in self._moved.items() if at - last <= WATCHED}
+        names |= self._moved.keys()
         if any(host.live and not host.draining and host.arn not in self._settled for host in hosts.values()):
             names |= {service.name for service in self._daemons()}
         if self.looks > 1:
             self._describe_services(sorted(names))
         self._settle(at)
         self._read_targets(names)
+
+    def _read_signs(self, written: Written, at: datetime) -> None:
+        if self.looks == 1 and written.roll is None:
+            self.signs.read_all()
+        moved = [self._services[name] for name in sorted(self._moved) if name in self._services]
+        trial = any(page.canaries and not page.canary_passed for page in written.ledgers.values())
+        # A service that has all that it wants has nobody to replace: a crash loop shows in between.
+        self.signs.read([one.name for one in moved if trial or one.pending or one.running < one.desired], at)
 
     def _describe_services(self, names: Sequence[str]) -> None:
         calls = [
@@ -434,6 +471,10 @@ class Observer:
             ledgers=written.ledgers,
             past=written.past,
             epoch=self.epoch,
+            moved={name: self._had.get(name, 0) for name in sorted(self._moved) if name in self._services},
+            crashes=self.signs.crashes,
+            alarms=self.signs.alarms() if self.tasks else {},
+            alarms_read=self.signs.could_read,
             ghosts=tuple(self._ghosts(members)),
         )
 

@@ -28,7 +28,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
 
     Raises NotFound and Refused as ``replace`` does before its first change.
     """
-    observer = Observer(aws, cluster, policy.groups)
+    observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
     policy = intended(observer, seen, policy)
     decision, _ = decide(seen, Memory(), policy)
@@ -49,7 +49,9 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     seen = replace(seen, epoch=standing(aws, cluster).epoch + 1)
     forecast: Forecast | None = None
     try:
-        forecast = foresee(terrain, seen, policy, learn(terrain), outdated, aws.clock.elapsed)
+        # The replica has no alarms, and its night begins when the window opens.
+        calm = replace(policy, windows=(), alarms=())
+        forecast = foresee(terrain, seen, calm, learn(terrain), outdated, aws.clock.elapsed)
         findings = (*findings, *_foreseen(forecast))
     except Unrehearsable as error:
         findings = (*findings, _unrehearsable(cluster, error))

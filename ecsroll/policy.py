@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from ecsroll.codes import code
 from ecsroll.errors import UsageError
-from ecsroll.model import Amount, Policy
+from ecsroll.model import Amount, Patience, Policy
+from ecsroll.window import Window, windows
 
 __all__ = [
     "CARE",
@@ -85,6 +86,14 @@ def image(text: str) -> str:
     return text
 
 
+def patience(text: str) -> Patience:
+    """``billing=2h``. Raises ValueError with a sentence."""
+    name, given, said = text.strip().partition("=")
+    if not given or not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name.strip()):
+        raise ValueError(f"{text!r}: say SERVICE=DURATION, such as billing=2h")
+    return Patience(name.strip(), duration(said))
+
+
 def spelled(span: timedelta) -> str:
     """A duration as a person says it: ``45s``, ``3m 20s``, ``2h 05m``."""
     seconds = round(span.total_seconds())
@@ -110,6 +119,7 @@ _DURATION: Mapping[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[s
 _AMOUNT: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+\s*%?$"}
 _NUMBER: Mapping[str, Any] = {"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d+$"}
 _TEXT: Mapping[str, Any] = {"type": "string"}
+_PATIENCE: Mapping[str, Any] = {"type": "string", "pattern": r"^[A-Za-z0-9_-]+=\d+(\.\d+)?\s*[smhd]$"}
 
 
 def _one_of(*words: str) -> Mapping[str, Any]:
@@ -125,6 +135,8 @@ class Setting:
     help: str
     panel: str
     read: Callable[[str], Any] = str
+    read_all: Callable[[Sequence[str]], tuple[Any, ...]] | None = None
+    """Of one that may be given several times: all its words at once, where a value has blanks in it."""
     default: str = ""
     """As somebody would type it; empty where it is not given, or a list, or a yes or no."""
     kind: Literal["one", "many", "flag"] = "one"
@@ -252,6 +264,24 @@ SETTINGS: tuple[Setting, ...] = (
         help="Hosts drained first and kept until their tasks are healthy elsewhere; 0 for none.",
     ),
     Setting(
+        name="bake",
+        becomes="bake",
+        read=duration,
+        default="5m",
+        panel=CARE,
+        schema=_DURATION,
+        help="How long tasks have to stay healthy on a new host before the canary is terminated; 0s for no bake.",
+    ),
+    Setting(
+        name="canary-inconclusive",
+        becomes="canary_inconclusive",
+        read=choice("halt", "go"),
+        default="halt",
+        panel=CARE,
+        schema=_one_of("halt", "go"),
+        help="Three canaries, and all their tasks landed on old hosts: halt, or go on.",
+    ),
+    Setting(
         name="good-readings",
         becomes="good_readings",
         read=number,
@@ -277,6 +307,64 @@ SETTINGS: tuple[Setting, ...] = (
         panel=CARE,
         schema=_DURATION,
         help="How long a host may take to become empty.",
+    ),
+    Setting(
+        name="drain-timeout-for",
+        becomes="drain_timeouts",
+        kind="many",
+        read=patience,
+        panel=CARE,
+        schema=_PATIENCE,
+        help="Another drain timeout where tasks of this service hold the host: billing=2h; may be given several times.",
+    ),
+    Setting(
+        name="on-drain-timeout",
+        becomes="on_drain_timeout",
+        read=choice("halt", "skip", "terminate"),
+        default="halt",
+        panel=CARE,
+        schema=_one_of("halt", "skip", "terminate"),
+        help="Then: halt, skip the host, or terminate it with what still runs on it.",
+    ),
+    Setting(
+        name="standalone-tasks",
+        becomes="standalone_tasks",
+        read=choice("wait", "stop", "skip", "fail"),
+        default="wait",
+        panel=CARE,
+        schema=_one_of("wait", "stop", "skip", "fail"),
+        help="What to do about tasks that nobody starts elsewhere: wait for them, stop them, skip their host, or halt.",
+    ),
+    Setting(
+        name="alarm",
+        becomes="alarms",
+        kind="many",
+        panel=CARE,
+        help="Halt when this CloudWatch alarm goes off; may be given several times. One that is on already is let be.",
+    ),
+    Setting(
+        name="window",
+        becomes="windows",
+        kind="many",
+        read_all=windows,
+        panel=CARE,
+        help="Drain hosts only then: 'Mon-Fri 22:00-04:00 Europe/Berlin'; may be given several times.",
+    ),
+    Setting(
+        name="outside-window",
+        becomes="outside_window",
+        read=choice("wait", "exit"),
+        default="wait",
+        panel=CARE,
+        schema=_one_of("wait", "exit"),
+        help="Outside of every window: wait for the next one, or exit once what had begun is finished.",
+    ),
+    Setting(
+        name="rollback-on-failure",
+        becomes="rollback_on_failure",
+        kind="flag",
+        panel=CARE,
+        help="Where a gate shuts, go back to what ran before.",
     ),
     Setting(
         name="allow",
@@ -356,7 +444,8 @@ def _read(setting: Setting, value: str | bool | Sequence[str]) -> Any:
     if isinstance(value, bool):
         raise _misfit(value, "a value")
     if setting.kind == "many":
-        return tuple(setting.read(str(word)) for word in ([value] if isinstance(value, str) else value))
+        words = [value] if isinstance(value, str) else [str(word) for word in value]
+        return setting.read_all(words) if setting.read_all else tuple(map(setting.read, words))
     if not isinstance(value, str):
         raise _misfit(value, "one value")
     return setting.read(value)
@@ -391,8 +480,12 @@ def _said(value: Any) -> str:
         return "yes" if value else ""
     if isinstance(value, timedelta):
         return typed(value)
+    if isinstance(value, Patience):
+        return f"{value.service}={typed(value.span)}"
+    if isinstance(value, Window):
+        return value.said
     if isinstance(value, tuple):
-        return " ".join(value)
+        return " ".join(map(_said, value))
     return "" if value is None else str(value)
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from ecsroll import asg
 from ecsroll.before import Before
 from ecsroll.deadlocks import DEADLOCKS
+from ecsroll.drain import services_on
+from ecsroll.gates import outside_words
 from ecsroll.hazards import HAZARDS
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Policy, Snapshot
@@ -30,8 +32,9 @@ def preflight(seen: Snapshot, policy: Policy, terrain: Terrain | None = None) ->
     """
     found: list[Finding] = []
     for group in seen.groups.values():
-        for check in (_shared, _suspended, _no_room, _no_way, _public):
+        for check in (_shared, _suspended, _no_room, _no_way, _public, _no_replicas):
             found += check(group, seen, policy)
+    found += (*_no_alarm(seen, policy), *_outside(seen, policy))
     if terrain is not None:
         before = Before(seen, policy, terrain)
         for look in CHECKS:
@@ -115,4 +118,43 @@ def _public(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
                 subject=group.name,
                 measured=f"{launches.parameter} says {launches.image}, recommended is {image}",
                 fix="the roll goes to what the parameter says; point the template elsewhere to change that",
+            )
+
+
+def _no_replicas(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    """Without tasks that move there is nothing to judge a canary by (DESIGN 5)."""
+    hosts = seen.of(group)
+    if policy.canary and hosts and not any(services_on(host, seen) for host in hosts):
+        yield Finding(
+            code="EC160",
+            severity="info",
+            subject=group.name,
+            measured="no task of a replica service runs on its hosts, so no canary is tried",
+            fix="watch what matters there with --alarm",
+        )
+
+
+def _outside(seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    shut = outside_words(policy, seen.at)
+    if shut:
+        does = "waits until then" if policy.outside_window == "wait" else "does not begin before"
+        yield Finding(
+            code="EC162",
+            severity="warning",
+            subject=seen.cluster,
+            measured=f"{shut}: the roll {does}",
+            fix="start it in a window, or leave out --window",
+        )
+
+
+def _no_alarm(seen: Snapshot, policy: Policy) -> Iterator[Finding]:
+    """A name with a slip of the pen would be a gate that never shuts. Where none could be read, that is EC190."""
+    for name in policy.alarms:
+        if seen.alarms_read and name not in seen.alarms:
+            yield Finding(
+                code="EC161",
+                severity="blocking",
+                subject=name,
+                measured="there is no CloudWatch alarm of that name in this account and region",
+                fix="aws cloudwatch describe-alarms --query 'MetricAlarms[].AlarmName' shows them; then mend --alarm",
             )

@@ -457,6 +457,7 @@ def _summary(result: Result) -> list[RenderableType]:
         parts += [Text(f"wait   {_waited_for(wait)}", style="cyan") for wait in result.more["waits"]]
     if "figures" in result.more and result.more["figures"]["changing_calls"]:
         parts += _figures(result)
+    parts += [Text(f"       {line}", style="dim") for line in result.more.get("explained", ())]
     # Above the headline: the last lines are for what came of it, what is owed, and what to do.
     parts += [
         Text(f"note   {finding.code} {finding.subject}: {finding.measured}", style="yellow")

@@ -28,6 +28,8 @@ class Result:
     findings: tuple[Finding, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
     """What only this command says: plain JSON values."""
+    judged: bool = False
+    """A gate shut: what the roll did may be taken back."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON says it; the keys are a contract (docs/json.md)."""

@@ -1,10 +1,13 @@
 """What stops a roll before it spreads damage, and how it then ends: serving, undone, with its debts named. Pure."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from ecsroll import asg, drain
-from ecsroll.dismiss import shrink, termination
+from ecsroll.canary import inconclusive, release
+from ecsroll.dismiss import SKIPPED_AT_MOST, shrink, termination
+from ecsroll.gates import GATES, outside_words
 from ecsroll.giveback import return_protection, return_rebalance, return_room
 from ecsroll.ledger import Phase, Place
 from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
@@ -19,12 +22,31 @@ __all__ = ["HALT", "gate", "point_back", "undo_drains"]
 def gate(turn: Turn) -> Stop | None:
     """The first reason to stop, or None."""
     # A roll that is being ended needs no good image any more, and no host to come and stay.
-    judged = () if turn.roll.aborting else (_refreshed, _wrong_launch, _moved_target, _lost_hosts)
-    for gate in (*judged, _stuck_drain, _stuck_host, _stuck_group, _stuck_change):
+    outcome = (*GATES, inconclusive, _given_up, _window_shut)
+    rolling = () if turn.roll.aborting else (_refreshed, _wrong_launch, _moved_target, _lost_hosts, *outcome)
+    for gate in (*rolling, _stuck_drain, _stuck_host, _stuck_group, _stuck_change):
         reason = gate(turn)
         if reason:
-            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name)
+            judged = gate in {*GATES, _stuck_host, _lost_hosts} and not turn.roll.aborting
+            lines = _stuck_lines(turn) if gate is _stuck_drain else ()
+            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name, judged=judged, lines=lines)
     return None
+
+
+def _window_shut(turn: Turn) -> str | None:
+    """Outside of every window, with ``--outside-window exit``, once what had begun is finished."""
+    shut = outside_words(turn.policy, turn.seen.at)
+    if turn.policy.outside_window != "exit" or not shut:
+        return None
+    if turn.draining or turn.arriving or len(turn.live) < turn.group.desired:
+        return None
+    return shut
+
+
+def _given_up(turn: Turn) -> str | None:
+    if len(turn.page.skipped) <= SKIPPED_AT_MOST:
+        return None
+    return f"more than {SKIPPED_AT_MOST} hosts of {turn.group.name} did not become empty and were skipped"
 
 
 def _refreshed(turn: Turn) -> str | None:
@@ -72,11 +94,34 @@ def _moved_target(turn: Turn) -> str | None:
 
 
 def _stuck_drain(turn: Turn) -> str | None:
+    stuck = _first_stuck(turn)
+    if stuck is None:
+        return None
+    host, held = stuck
+    if drain.overdue(host, held, turn.seen.at, turn.policy):
+        return (
+            f"{host.id} has not been drained within {spelled(drain.limit(held, turn.policy))}: {drain.sentence(held)}"
+        )
+    return f"{host.id} runs standalone tasks, and nobody moves them: {drain.sentence(held)}"
+
+
+def _first_stuck(turn: Turn) -> tuple[Host, tuple[drain.Hold, ...]] | None:
+    """A drained host that took longer than it may, or that has what the policy does not suffer."""
     for host in turn.draining:
         held = turn.held_by(host)
-        if held and drain.overdue(host, turn.seen.at, turn.policy):
-            return f"{host.id} has not been drained within {spelled(turn.policy.drain_timeout)}: {drain.sentence(held)}"
+        trial = host.id in turn.page.canaries and not turn.page.canary_passed
+        halts = turn.policy.on_drain_timeout == "halt" or (trial and turn.policy.on_drain_timeout == "terminate")
+        standalone = turn.policy.standalone_tasks == "fail" and not turn.roll.aborting
+        if (halts and drain.overdue(host, held, turn.seen.at, turn.policy)) or (
+            standalone and any(hold.kind is drain.Kind.STANDALONE for hold in held)
+        ):
+            return host, held
     return None
+
+
+def _stuck_lines(turn: Turn) -> tuple[str, ...]:
+    stuck = _first_stuck(turn)
+    return drain.explained(stuck[1], turn.seen) if stuck else ()
 
 
 def _stuck_host(turn: Turn) -> str | None:
@@ -133,8 +178,8 @@ def keep_room(turn: Turn) -> bool:
         turn.wait("undo", turn.group.name, f"until MinSize reads {room.floor}")
         return not _out_of_patience(turn)
     room = asg.settle(turn.group, replace(room, phase=Phase.HELD, lent=True), turn.read_live)
-    duds = {host.id for host in _duds(turn)}
-    going = tuple(name for name in room.shrinking if name in duds or turn.expects("gone", name))
+    unwanted = {host.id for host in (*_duds(turn), *_rejected(turn))}
+    going = tuple(name for name in room.shrinking if name in unwanted or turn.expects("gone", name))
     room = replace(room, shrinking=going)
     moved = None if turn.bounds_in_doubt(room) else asg.follow(turn.group, room)
     if moved is not None:
@@ -145,12 +190,47 @@ def keep_room(turn: Turn) -> bool:
 
 def undrain(turn: Turn) -> bool:
     """Hosts that are still there take tasks again."""
-    duds = _duds(turn)
-    back = tuple(host for host in turn.draining if host not in duds)
+    release(turn)
+    unwanted = (*_duds(turn), *_rejected(turn))
+    back = tuple(host for host in turn.draining if host not in unwanted)
     if back:
         turn.actions.append(Undrain(hosts=back, why="the roll stops: they serve again"))
         turn.wait("undo", turn.group.name, f"until {len(back)} host(s) are ACTIVE again")
+    _reject(turn)
     return bool(back) and not _out_of_patience(turn)
+
+
+def _reject(turn: Turn) -> None:
+    """New hosts that were judged bad on trial take no task any more: as many as were borrowed, the old ones do.
+
+    In one go with the old ones' return: ECS has then more tasks than it wants, and may stop healthy ones of them.
+    """
+    room = turn.page.room
+    if not _on_trial(turn) or room is None:
+        return
+    crashed = Counter(crash.host for crash in turn.seen.crashes)
+    fresh = [host for host in turn.live if host.launched_at > turn.page.newest and host.status == "ACTIVE"]
+    fresh = [host for host in fresh if not turn.expects("drain", host.id)]
+    fresh.sort(key=lambda host: (-host.tasks, -crashed[host.arn or ""], host.id))
+    number = max(0, room.borrowed - len(_duds(turn)) - len(_rejected(turn)))
+    if fresh[:number]:
+        mark = drain.mark(turn.epoch, turn.seen.at)
+        why = "on trial, and judged bad: no more tasks are placed there"
+        turn.actions.append(Drain(hosts=tuple(fresh[:number]), mark=mark, why=why))
+
+
+def _on_trial(turn: Turn) -> bool:
+    stop = turn.memory.stop
+    judged = stop is not None and stop.judged
+    return judged and turn.policy.canary > 0 and not turn.page.canary_passed
+
+
+def _rejected(turn: Turn) -> list[Host]:
+    """New hosts that are drained because they were judged bad, as long as the drain may take."""
+    if not _on_trial(turn):
+        return []
+    drained = [host for host in turn.draining if host.launched_at > turn.page.newest]
+    return [host for host in drained if not drain.overdue(host, turn.held_by(host), turn.seen.at, turn.policy)]
 
 
 def undo_drains(turn: Turn) -> bool:
@@ -195,8 +275,9 @@ def dismiss_duds(turn: Turn) -> bool:
 
     Only now, as the group launches again what it launched before: a successor would be of that kind.
     """
-    duds = _duds(turn)
-    fresh = tuple(host for host in duds if host.arn is not None and host.status == "ACTIVE")
+    rejected = [host for host in _rejected(turn) if host not in _duds(turn)]
+    duds = [*_duds(turn), *rejected]
+    fresh = tuple(host for host in _duds(turn) if host.arn is not None and host.status == "ACTIVE")
     if fresh:
         mark = drain.mark(turn.epoch, turn.seen.at)
         turn.actions.append(Drain(hosts=fresh, mark=mark, why="they never came to serve, and carry no task"))
@@ -210,8 +291,15 @@ def dismiss_duds(turn: Turn) -> bool:
             shrink(turn, room, fresh_ones)
     turn.actions.extend(termination(turn, host, shrink=False) for host in empty[spare:])
     for host in duds:
-        turn.wait("undo", host.id, "until it is gone: it never came to serve")
-    return bool(duds) and not _out_of_patience(turn)
+        why = _why_waited(turn, host) if host in rejected else "never came to serve"
+        turn.wait("undo", host.id, f"until it is gone: it {why}")
+    hurry = turn.memory.stop is not None and turn.memory.stop.hurry
+    return (bool(rejected) and not hurry) or (bool(duds) and not _out_of_patience(turn))
+
+
+def _why_waited(turn: Turn, host: Host) -> str:
+    held = turn.held_by(host)
+    return f"was judged bad: {drain.sentence(held)}" if held else "was judged bad, and is empty"
 
 
 def _duds(turn: Turn) -> list[Host]:
@@ -239,17 +327,26 @@ def return_the_rest(turn: Turn) -> bool:
 def say_why(turn: Turn) -> bool:
     stop = turn.memory.stop
     left = remaining(turn)
-    verb = "abort" if turn.roll.aborting else "replace"
+    verb = "abort" if turn.roll.aborting else "rollback" if turn.roll.back else "replace"
     turn.waits.clear()
     turn.verdict = Verdict(
         result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
-        next=f"ecsroll {verb} --cluster {turn.seen.cluster} (goes on where this stopped)",
+        next=_next(turn, verb, judged=stop is not None and stop.judged),
+        judged=stop is not None and stop.judged,
+        lines=stop.lines if stop else (),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
         remaining=left,
         owed=asg.owed(turn.page, verb),
     )
     return True
+
+
+def _next(turn: Turn, verb: str, *, judged: bool) -> str:
+    again = f"ecsroll {verb} --cluster {turn.seen.cluster} (goes on where this stopped)"
+    if not judged or turn.roll.back:
+        return again
+    return f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {again}"
 
 
 def _out_of_patience(turn: Turn) -> bool:

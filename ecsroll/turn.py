@@ -1,6 +1,6 @@
 """One group's turn in one round: what it sees, what it has written down, what it is about to do. Pure."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -33,6 +33,7 @@ __all__ = [
     "entries",
     "first_page",
     "last_failure",
+    "launched",
     "newest_launch",
     "outdated_by_group",
     "remaining",
@@ -99,6 +100,11 @@ class Turn:
         return [host for host in self.outdated if host.draining and not drain.ours(host, self.epochs)]
 
     @cached_property
+    def skipped(self) -> list[Host]:
+        """Outdated hosts that were given up in this roll: they serve again."""
+        return [host for host in self.outdated if host.id in self.page.skipped]
+
+    @cached_property
     def standby(self) -> list[Host]:
         """Outdated hosts that somebody has put into Standby: the group does not count them, and they come back old."""
         there = [host for host in self.seen.of(self.group) if host.lifecycle in {"EnteringStandby", "Standby"}]
@@ -106,8 +112,8 @@ class Turn:
 
     @cached_property
     def old(self) -> list[Host]:
-        """Those of them that are ours to replace."""
-        skipped = {host.id for host in self.foreign}
+        """Those of them that are ours to replace, and were not given up."""
+        skipped = {host.id for host in self.foreign} | {*self.page.skipped}
         return [host for host in self.outdated if host.id not in skipped]
 
     @cached_property
@@ -150,10 +156,15 @@ class Turn:
         recent = self.memory.looks < 2 or self.expects("size", self.group.name)
         return recent and read != (room.floor, room.ceiling)
 
-    def wait(self, kind: str, subject: str, reason: str, *, limit: timedelta | None = None) -> None:
-        """Say what is waited for; since when is remembered from the round that first said it."""
+    def wait(
+        self, kind: str, subject: str, reason: str, *, limit: timedelta | None = None, until: datetime | None = None
+    ) -> None:
+        """Say what is waited for; since when is remembered from the round that first said it.
+
+        ``limit`` from then on, or ``until`` a time, at most.
+        """
         since = self.memory.waiting.get(f"{kind}:{subject}", self.seen.at)
-        until = since + limit if limit else None
+        until = since + limit if limit else until
         self.waits.append(Wait(kind=kind, subject=subject, reason=reason, since=since, until=until))
 
     def waited(self, kind: str, subject: str) -> timedelta:
@@ -207,14 +218,14 @@ def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group
     """A group's page before anything has been borrowed from it."""
     newest = newest_launch(seen.of(group))
     page = Ledger(group=group.name, epoch=roll.epoch, began=seen.at, newest=newest, ready=0, old=0, uneven=0)
-    page = replace(page, pointed=entries(group, roll.images, roll.epoch))
+    page = replace(page, pointed=entries(group, roll))
     turn = Turn(seen, memory, policy, roll, group, page)
     return replace(page, ready=len(turn.ready), old=len(turn.outdated), uneven=asg.uneven(turn.live, group.zones))
 
 
 def remaining(turn: Turn) -> int:
     """Hosts of the group that still do not run what the roll wants, wherever its target points now."""
-    page = replace(turn.page, pointed=entries(turn.group, turn.roll.images, turn.roll.epoch))
+    page = replace(turn.page, pointed=entries(turn.group, turn.roll))
     return sum(1 for host in turn.live if chosen(host, turn.group, page, turn.policy))
 
 
@@ -224,12 +235,22 @@ def newest_launch(hosts: Iterable[Host]) -> datetime:
     return max(known, default=datetime.min.replace(tzinfo=UTC))
 
 
-def entries(group: Group, images: Mapping[str, str], epoch: int) -> tuple[Pointed, ...]:
+def entries(group: Group, roll: Roll) -> tuple[Pointed, ...]:
     """What is to be noted for each of the group's launches."""
+    keys = [(launches, f"{group.name}/{asg.name_of(launches)}") for launches in group.launches]
     return tuple(
-        asg.entry_for(launches, images.get(f"{group.name}/{asg.name_of(launches)}"), epoch)
-        for launches in group.launches
+        asg.entry_for(launches, roll.images.get(key), roll.epoch, roll.versions.get(key)) for launches, key in keys
     )
+
+
+def launched(seen: Snapshot, names: Iterable[str]) -> dict[str, str]:
+    """What each group launches now, ``group/template`` -> image and version: what a rollback goes back to."""
+    return {
+        f"{name}/{asg.name_of(launches)}": f"{launches.image} {launches.version or ''}".strip()
+        for name in names
+        for launches in seen.groups[name].launches
+        if launches.image
+    }
 
 
 def chosen(host: Host, group: Group, page: Ledger, policy: Policy) -> bool:
@@ -255,14 +276,20 @@ def remember(seen: Snapshot, memory: Memory, policy: Policy) -> Memory:
         for host in hosts
         if host.live and host.arn is not None and not host.connected
     }
+    old_alarms = seen.roll.before.alarms if seen.roll else ()
     return replace(
         memory,
+        quiet=tuple(name for name in old_alarms if name in memory.quiet or _quiet(seen, name)),
         newest=newest_launch(seen.hosts.values()),
         looks=min(2, memory.looks + 1),
         shaky=_shaky(seen, memory, policy),
         agentless=agentless,
         expected=_expected(seen, memory),
     )
+
+
+def _quiet(seen: Snapshot, name: str) -> bool:
+    return name in seen.alarms and seen.alarms[name].state != "ALARM"
 
 
 def _expected(seen: Snapshot, memory: Memory) -> dict[str, datetime]:

@@ -35,6 +35,7 @@ from ecsroll.model import (
     Service,
     SetSize,
     Snapshot,
+    StopTasks,
     SuspendRebalance,
     Targets,
     Task,
@@ -53,7 +54,7 @@ Facts = dict[str, Any]
 OLD, NEW = "ami-old", "ami-new"
 WEB = "web"
 IMAGES = {"web/lt-1": NEW, "api/lt-1": NEW}
-ROLL = Policy(images=IMAGES)
+ROLL = Policy(images=IMAGES, bake=timedelta())
 NO_CANARY = replace(ROLL, canary=0)
 
 
@@ -311,6 +312,8 @@ def _action(action: Action) -> str:  # noqa: PLR0912 - one match, a line a case
             return f"drain {' '.join(one.id for one in some)}"
         case Undrain(hosts=some):
             return f"undrain {' '.join(one.id for one in some)}"
+        case StopTasks():
+            return f"stop {len(action.tasks)} task(s) on {action.host.id}"
         case Terminate():
             return f"{'shrink by' if action.shrink else 'replace'} {action.host.id}"
         case Deregister():

@@ -8,6 +8,7 @@ from ecsroll.model import Policy
 from ecsroll.simulator.images import LINUX
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, _make_service
 from ecsroll.terrain import Terrain
+from ecsroll.window import windows
 from tests import scenarios as s
 from tests.scenarios import policy
 
@@ -41,6 +42,15 @@ class Case:
 
 
 # What others did
+
+
+def alarm(name: str) -> Act:
+    def act(stage: Stage) -> None:
+        stage.sim.client("cloudwatch").put_metric_alarm(
+            AlarmName=name, EvaluationPeriods=1, ComparisonOperator="GreaterThanThreshold", Threshold=1.0
+        )
+
+    return act
 
 
 def elsewhere(image: str, *, pinned: bool = False) -> Act:
@@ -496,6 +506,24 @@ CASES: Mapping[str, tuple[Said, Said]] = {
     "EC151": (
         {"the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy"))},
         {"the role may ask IAM": Case()},
+    ),
+    "EC160": (
+        {"nothing on its hosts would move": Case(policy=policy(canary=1))},
+        {
+            "a replica service runs there": Case(services=(ServiceSet(name="api", count=2),), policy=policy(canary=1)),
+            "no canary is wanted": Case(),
+        },
+    ),
+    "EC161": (
+        {"the name has a slip of the pen": Case(before=alarm("web-5xx"), policy=policy(alarms=("web-5x",)))},
+        {"the alarm is there": Case(before=alarm("web-5xx"), policy=policy(alarms=("web-5xx",)))},
+    ),
+    "EC162": (
+        {
+            "it waits for the night": Case(policy=policy(windows=windows(["02:00-04:00"]))),
+            "it is told not to wait": Case(policy=policy(windows=windows(["02:00-04:00"]), outside_window="exit")),
+        },
+        {"the window is open": Case(policy=policy(windows=windows(["00:00-23:59"])))},
     ),
     "EC190": (
         {"the role may not read task protection": Case(services=WORKER, before=denied("ecs:GetTaskProtection"))},

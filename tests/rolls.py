@@ -173,7 +173,7 @@ def _live(told: Told, policy: Policy, happenings: list[Meanwhile]) -> None:
     """One run of ``ecsroll replace``, from nothing."""
     stage = told.stage
     aws = Aws(stage.sim, stage.sim, workers=1, chance=random.Random(f"{len(told.deaths)} {stage.sim.elapsed()}"))
-    observer = Observer(aws, stage.cluster, policy.groups)
+    observer = Observer(aws, stage.cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
     chosen = choose_images(policy.ami, seen, aws) if seen.roll is None else seen.roll.images
     policy = replace(policy, images=chosen)

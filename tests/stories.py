@@ -128,6 +128,7 @@ class _Teller:
             "rebalance_resumed": f"AZRebalance runs again: {why}",
             "drain_started": f"drains {hosts}: {why}",
             "drain_undone": f"{hosts} made ACTIVE again: {why}",
+            "tasks_stopped": f"stops {len(facts.get('tasks', []))} task(s) on {hosts}: {why}",
             "host_terminated": f"terminates {hosts}: {why}",
             "host_kept": f"keeps {hosts}, {self._named(str(facts.get('found')))}",
             "host_deregistered": f"deregisters {hosts}: {why}",

@@ -297,6 +297,7 @@ def test_targets_by_state_and_who_is_registered() -> None:
         states={"healthy": 2, "draining": 1, "unavailable": 1},
         registered=frozenset({"i-1", "10.0.0.7", "i-3"}),
         deregistration_delay=timedelta(seconds=30),
+        of={"i-1": ("healthy", "healthy"), "10.0.0.7": ("draining",), "i-3": ("unavailable",)},
     )
     assert targets_of({}, timedelta(0)) == Targets(states={}, deregistration_delay=timedelta(0))
 

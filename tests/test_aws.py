@@ -109,7 +109,7 @@ BUCKETS = {
         3,
         [("ssm", "put_parameter"), ("ssm", "get_parameter_history"), ("ssm", "delete_parameter")],
     ),
-    "a service that nobody named": (10, [("sqs", "receive_message")]),
+    "a service that nobody named": (10, [("logs", "describe_log_groups")]),
 }
 
 

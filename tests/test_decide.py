@@ -393,6 +393,11 @@ SLIDE = {
         "wait boot i-4: *",
         policy=replace(ROLL, unavailable=Amount(50, percent=True)),
     ),
+    "bounds read as they were before we set them a moment ago: the reading may be an older one": row(
+        rolling(old("i-1"), new("i-2"), new("i-3"), group={"min": 1}),
+        "wait room web: until MinSize reads 3 again: *",
+        knows=memory(expected={"size:web": ago(0.5)}),
+    ),
     "a host that is drained already does not serve: no second one is drained on its account": row(
         rolling(old("i-1", draining=True), old("i-2"), new("i-3"), tasks=[task("t1", "i-1")], services=[service()]),
         "wait drain i-1: 1 not yet replaced elsewhere (shop)",

@@ -61,11 +61,14 @@ def test_whose_drain_it_is(one: Host, *, expected: bool) -> None:
     assert drain.ours(one, frozenset({1, 2})) is expected
 
 
+HELD = (drain.Hold(task("t", "i-1"), Kind.SERVICE),)
+
+
 @pytest.mark.parametrize("said", [None, "", "1", "1:", "1:yesterday", "by-hand"])
 def test_a_mark_that_says_no_time_is_never_overdue(said: str | None) -> None:
     one = old("i-1", draining=True, drain_mark=said)
     assert drain.marked_at(one) is None
-    assert not drain.overdue(one, NOW, ROLL)
+    assert not drain.overdue(one, HELD, NOW, ROLL)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_mark_that_says_no_time_is_never_overdue(said: str | None) -> None:
     [pytest.param(29, False, id="29 minutes of 30"), pytest.param(30, False, id="30 sharp"), pytest.param(31, True)],
 )
 def test_overdue(minutes: float, *, expected: bool) -> None:
-    assert drain.overdue(old("i-1", draining=True, drain_mark=marked(minutes)), NOW, ROLL) is expected
+    assert drain.overdue(old("i-1", draining=True, drain_mark=marked(minutes)), HELD, NOW, ROLL) is expected
 
 
 # What holds a host

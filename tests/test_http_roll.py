@@ -63,7 +63,9 @@ def test_six_hosts_behind_a_load_balancer_are_rolled_over_http() -> None:
     stage = six_hosts()
     before, watch = bounds(stage), Watch(stage, Policy())
     with endpoint(stage) as environment:
-        ran = ecsroll(environment, "replace", "--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s")
+        ran = ecsroll(
+            environment, "replace", "--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s", "--bake", "0s"
+        )
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert ran.returncode == 0, ran.stderr
     assert lines[-1]["kind"] == "result"
@@ -75,3 +77,23 @@ def test_six_hosts_behind_a_load_balancer_are_rolled_over_http() -> None:
     assert not watch.breaches, "\n".join(watch.breaches)
     images = {member.instance.image_id for member in stage.sim.scaling.groups["web"].members.values()}
     assert stage.new_image["web"] in images
+
+
+def test_a_bad_image_is_stopped_at_the_canary_over_http_and_taken_back() -> None:
+    stage = six_hosts()
+    stage.sim.conditions.images_that_crash_tasks.add(stage.new_image["web"])
+    stage.sim.alarms.put("errors")
+    before, watch = bounds(stage), Watch(stage, Policy())
+    words = ("--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s", "--alarm", "errors")
+    with endpoint(stage) as environment:
+        halted = ecsroll(environment, "replace", *words)
+        back = ecsroll(environment, "rollback", *words)
+    result = json.loads(halted.stdout.splitlines()[-1])
+    assert (halted.returncode, result["result"]) == (5, "halted"), halted.stderr
+    assert "ended by themselves" in result["reason"]
+    assert back.returncode == 0, back.stderr
+    assert bounds(stage) == before
+    watch.look()
+    assert not watch.breaches, "\n".join(watch.breaches)
+    images = {member.instance.image_id for member in stage.sim.scaling.groups["web"].members.values()}
+    assert images == {stage.old_image["web"]}

@@ -14,6 +14,7 @@ from ecsroll.errors import EcsrollError
 from ecsroll.ledger import (
     JUST_NOW,
     LIMIT,
+    Baseline,
     Ledger,
     Phase,
     Place,
@@ -95,6 +96,9 @@ _ledgers = st.builds(
     rebalance=st.none() | st.sampled_from(Phase),
     canaries=_names,
     canary_passed=st.booleans(),
+    canary_tries=_counts,
+    bake_since=st.none() | _times,
+    skipped=_names,
 )
 _rolls = st.builds(
     Roll,
@@ -106,6 +110,8 @@ _rolls = st.builds(
     finished=_names,
     replaced=_counts,
     result=st.sampled_from(["", "done", "halted"]),
+    before=st.builds(Baseline, alarms=_names, crashes=st.dictionaries(_text, _counts, max_size=2)),
+    was=st.dictionaries(_text, _text, max_size=2),
     by=_text,
 )
 

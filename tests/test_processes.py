@@ -16,7 +16,7 @@ from tests.watch import Watch
 
 SPEED = 240.0
 # What only waits is left out: the canary's bake and second readings have tests of their own.
-QUICK = ("--canary", "0", "--good-readings", "1", "--poll-interval", "0.2s", "--lease-ttl", "6s")
+QUICK = ("--canary", "0", "--bake", "0s", "--good-readings", "1", "--poll-interval", "0.2s", "--lease-ttl", "6s")
 REPLACE = ("replace", "--cluster", "demo", "--yes", "--json", *QUICK)
 
 

@@ -17,7 +17,12 @@ from tests.mishaps import FAULTS
 from tests.rolls import Death, Told, carry_out, on, stage_of
 from tests.scenarios import API, LOGS, QUICK, WORKER, policy
 from tests.stories import story
+from tests.test_drain_policy import ROWS as DRAINS
+from tests.test_drain_policy import play as play_drain
+from tests.test_gate_rolls import OPEN, SHUT
+from tests.test_gate_rolls import play as play_gate
 from tests.test_rolls import Row, _draining, play
+from tests.test_window import two_nights
 
 FOLDER = Path(__file__).parent / "transcripts"
 
@@ -170,6 +175,41 @@ TALES: dict[str, Tale] = {
         "Killed twice",
         "kill -9 just after the room was asked for, and again just before an empty host is terminated: it goes on.",
         killed_twice,
+    ),
+    "crash-loop": Tale(
+        "Tasks crash on the new image",
+        "The canary's tasks never become healthy there; it serves again, the bad host goes, nothing is owed.",
+        lambda: play_gate(SHUT["tasks crash-loop on the new image"]),
+    ),
+    "hosts-die": Tale(
+        "Hosts of the new image die after ten minutes",
+        "A bake of fifteen minutes is long enough to see it; the canary was kept, and serves again.",
+        lambda: play_gate(SHUT["hosts of the new image die after ten minutes, while the canary bakes"]),
+    ),
+    "alarm": Tale(
+        "An alarm goes off",
+        "Within a round the roll stops: open drains are undone, and the target goes back.",
+        lambda: play_gate(SHUT["an alarm goes off"]),
+    ),
+    "alarm-on-already": Tale(
+        "An alarm was on already",
+        "What was wrong before the roll is no reason to stop it.",
+        lambda: play_gate(OPEN["an alarm was in ALARM already"]),
+    ),
+    "inconclusive": Tale(
+        "Canaries that prove nothing",
+        "Tasks are packed onto the old hosts: three canaries' tasks never meet the new image, and the roll says so.",
+        lambda: play_gate(SHUT["all tasks of three canaries land on old hosts"]),
+    ),
+    "skipped": Tale(
+        "A host that does not become empty is skipped",
+        "It serves again and is left alone; the others are replaced, and a new host gives the room back.",
+        lambda: play_drain(DRAINS["skipped: the host serves again, the others are replaced, and the roll says so"]),
+    ),
+    "two-nights": Tale(
+        "Two nights",
+        "A window of nine minutes is too short for four hosts; killed in between, it goes on when the next one opens.",
+        two_nights,
     ),
 }
 

@@ -82,6 +82,8 @@ class Watch:
     policy: Policy
     rolled: tuple[str, ...] = ()
     breaches: list[str] = field(default_factory=list)
+    may_kill: bool = False
+    """Whether the policy lets tasks end with their host."""
     others: Counter[str] = field(default_factory=Counter)
     """What others have changed of each group's DesiredCapacity, net."""
     dying: set[str] = field(default_factory=set)
@@ -106,6 +108,7 @@ class Watch:
         self._acting = False
         assert isinstance(sim.world, WatchedWorld)
         sim.world.look = self.look
+        sim.world.listen("instance_stopping", self._instance_stops)
         sim.world.listen("task_stopped", self._task_stopped)
         sim.world.listen("host_terminating", self._host_terminating)
         sim.world.listen("group_resized", self._resized)
@@ -176,6 +179,11 @@ class Watch:
                 self.breach(f"{service.name} has {healthy} healthy tasks, its floor is {floor}")
                 self.forgiven.add(service.name)
 
+    def _instance_stops(self, instance: Instance, reason: str) -> None:
+        """A host that dies of its image: whatever ends with it, no roll has ended it."""
+        if reason == "terminated" and (instance.state_reason or "").startswith("Server."):
+            self.mishap(instance.id)
+
     def _host_terminating(self, group: str, instance: Instance) -> None:
         """Before the floor is up, and after it was given back, scale-in takes whom it likes: it is not the roll's."""
         if not self._held(group):
@@ -195,7 +203,9 @@ class Watch:
     def _task_stopped(self, task: Task) -> None:
         """Promises 1 and 2: no task ends because its host does."""
         host = task.host.instance.id if task.host else ""
-        if task.stop_code == "TerminationNotice" and not task.daemon and host not in self.dying:
+        if host in self.dying and task.service is not None:
+            self.forgiven.add(task.service.name)
+        if task.stop_code == "TerminationNotice" and not (task.daemon or self.may_kill or host in self.dying):
             self.breach(f"a task of {task.group} was killed by the end of {host}")
 
     def _resized(self, group: str, desired: int, cause: str) -> None:
@@ -258,7 +268,7 @@ class Watch:
         if host.status != "DRAINING" or host.id in self.foreign:
             self.breach(f"{instance} was terminated, though it is {host.status}")
         for task in host.live:
-            if not task.daemon and not self._must_be_over(task, host):
+            if not task.daemon and not self.may_kill and not self._must_be_over(task, host):
                 self.breach(f"{instance} was terminated under a task of {task.group} ({task.last_status})")
 
     def _must_be_over(self, task: Task, host: ContainerInstance) -> bool:

@@ -24,6 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from ecsroll.simulator import api
+from ecsroll.simulator.alarms import Alarms
 from ecsroll.simulator.balancer import Balancer
 from ecsroll.simulator.cluster import Clusters
 from ecsroll.simulator.compute import Compute
@@ -49,6 +50,7 @@ class Simulation:
         self.world = world or World()
         self.conditions = Conditions()
         self.door = Door(self.world, self, strict=strict)
+        self.alarms = Alarms(self)
         self.parameters = Parameters(self)
         self.images = Images(self)
         self.compute = Compute(self)

@@ -185,6 +185,10 @@ class Compute:
             return
         instance.state = "running"
         self.world.tell("instance_running", instance=instance)
+        lives = self.sim.conditions.images_whose_hosts_die.get(instance.image_id)
+        if lives is not None:
+            reason = "Server.InternalError: Internal error"
+            self.world.after(lives, lambda: self.terminate(instance.id, reason))
 
     def start(self, instance: Instance) -> None:
         """Start a stopped instance; out of a warm pool too."""

@@ -18,6 +18,8 @@ class Conditions:
     images_that_crash_tasks: set[str] = field(default_factory=set)
     """Replica tasks exit with code 1 a few seconds after RUNNING."""
     images_whose_targets_stay_unhealthy: set[str] = field(default_factory=set)
+    images_whose_hosts_die: dict[str, float] = field(default_factory=dict)
+    """So many seconds after an instance of the image runs, it ends by itself: whatever is on it ends with it."""
     instances_without_agent: set[str] = field(default_factory=set)
     """Their agent is disconnected from now on; their containers go on running."""
     families_that_never_stop: set[str] = field(default_factory=set)

@@ -25,6 +25,7 @@ _THROTTLED = {
     "ssm": ("ThrottlingException", "Rate exceeded", 400),
     "sts": ("Throttling", "Rate exceeded", 400),
     "iam": ("Throttling", "Rate exceeded", 400),
+    "cloudwatch": ("Throttling", "Rate exceeded", 400),
 }
 
 

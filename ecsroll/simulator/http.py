@@ -36,6 +36,7 @@ SERVICES = {
     "ssm": "ssm",
     "sts": "sts",
     "iam": "iam",
+    "monitoring": "cloudwatch",
 }
 OURS = {"sts": b"Action=GetCallerIdentity", "iam": b"Action=SimulatePrincipalPolicy"}
 """Of these services one operation is ours, and the others (roles, sessions, users) are moto's."""

@@ -1,7 +1,7 @@
 """Rolls under their own policy: the simulated AWS refuses what it does not allow, and notes what of it was used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ecsroll.iam_policy import Asked, names_of, policy
 from ecsroll.permissions import ELSEWHERE
@@ -168,6 +168,18 @@ def _only_looking() -> Gate:
     return gate
 
 
+def _alarm_and_standalone_task() -> Gate:
+    """An alarm is asked about, and a standalone task is stopped."""
+    stage = of("number")
+    s.run_a_task(stage, 99_999, host=0)
+    stage.sim.client("cloudwatch").put_metric_alarm(
+        AlarmName="web-5xx", EvaluationPeriods=1, ComparisonOperator="GreaterThanThreshold", Threshold=1.0
+    )
+    gate = Gate(stage, replace(asked_for(stage), alarms=True))
+    roll(stage, "--alarm", "web-5xx", "--standalone-tasks", "stop")
+    return gate
+
+
 SCENARIOS: dict[str, Callable[[], Gate]] = {
     **{
         f"a group that launches by {reference}": _plain(reference)
@@ -180,5 +192,6 @@ SCENARIOS: dict[str, Callable[[], Gate]] = {
     "a host that has lost its agent": _agent_lost,
     "a drain that does not end, undone, and the roll ended": _stopped_and_ended,
     "the release before the newest": _the_release_before,
+    "an alarm, and a standalone task that is stopped": _alarm_and_standalone_task,
     "commands that only look": _only_looking,
 }

@@ -21,10 +21,7 @@ from tests.iam.rolls import SCENARIOS, Gate
 
 SOURCES = Path(__file__).parents[2] / "ecsroll"
 
-NOT_YET = {
-    "cloudwatch:DescribeAlarms",
-    "ecs:StopTask",
-}
+NOT_YET: set[str] = set()
 """Rows whose calls are still to come. One that has come must not stay here (a test says which)."""
 
 
@@ -329,7 +326,8 @@ def test_a_policy_for_those_who_only_look_changes_nothing() -> None:
     assert needed - actions - ELSEWHERE.keys() == {"ec2:CreateLaunchTemplateVersion"}
 
 
-def test_the_reasons_are_for_people() -> None:
+def test_the_reasons_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # a narrow table folds the names of actions
     ran = ecsroll(None, "iam-policy", "--cluster", "prod")
     for row in iam_policy(Asked(cluster="prod")).more["actions"]:
         assert row["action"] in ran.err

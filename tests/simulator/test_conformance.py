@@ -135,10 +135,19 @@ def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> N
     stage.sim.client("iam").simulate_principal_policy(
         PolicySourceArn=f"arn:aws:iam::{stage.sim.world.account}:role/operator", ActionNames=["ecs:ListTasks"]
     )
+    walk_through_alarms(stage)
     answered = {(call.service, call.operation) for call in stage.sim.door.calls if call.error is None}
     covered = {(parameters.values[0], parameters.values[1]) for parameters in examples()}
     # Agents alone may register; everybody else is refused.
     assert served() - covered - answered == {("ecs", "RegisterContainerInstance")}
+
+
+def walk_through_alarms(stage: Stage) -> None:
+    rule = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1.0}
+    stage.call("cloudwatch", "PutMetricAlarm", AlarmName="errors", **rule)
+    stage.call("cloudwatch", "PutCompositeAlarm", AlarmName="all", AlarmRule="ALARM(errors)")
+    stage.call("cloudwatch", "SetAlarmState", AlarmName="errors", StateValue="ALARM", StateReason="seen")
+    stage.call("cloudwatch", "DescribeAlarms", AlarmNames=["errors"])
 
 
 def walk_through_parameters(stage: Stage) -> None:

@@ -7,5 +7,5 @@ __all__ = ["load"]
 
 def load() -> None:
     """Register every answer with the door."""
-    for service in ("ecs", "ecs_work", "autoscaling", "ec2", "elbv2", "ssm", "sts", "iam"):
+    for service in ("ecs", "ecs_work", "autoscaling", "ec2", "elbv2", "ssm", "sts", "iam", "cloudwatch"):
         importlib.import_module(f"ecsroll.simulator.api.{service}")
