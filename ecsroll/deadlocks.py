@@ -236,8 +236,10 @@ def _grows(before: Before, group: Group, service: ServiceFacts) -> bool:
 def _too_large(before: Before) -> Iterator[Finding]:
     for service in before.moving:
         crowd = before.crowd(service, 1)
+        if crowd is None:
+            continue  # how large it is could not be read: that is a finding of its own, and no reason to refuse
         fit = [(group, new) for group in before.seen.groups.values() for new in before.admits(group, service)]
-        lacks = [new.space.lacks(crowd.load) for _, new in fit] if crowd else []
+        lacks = [new.space.lacks(crowd.load) for _, new in fit]
         if not fit or None in lacks or _admitted(before, service):
             continue
         yield Finding(

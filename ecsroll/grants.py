@@ -72,9 +72,15 @@ class _Asked:
             launches,
             SourceVersion=launches.version or "$Default",
             LaunchTemplateData={"ImageId": launches.image},
+            ClientToken="ecsroll-dry-run",
         )
         if launches.spec == "$Default":
-            self._dry("ec2:ModifyLaunchTemplate", launches, DefaultVersion=launches.version or "1")
+            self._dry(
+                "ec2:ModifyLaunchTemplate",
+                launches,
+                DefaultVersion=launches.version or "1",
+                ClientToken="ecsroll-dry-run",
+            )
         if launches.spec == "$Latest":
             self._dry("ec2:DeleteLaunchTemplateVersions", launches, Versions=[launches.version or "1"])
 

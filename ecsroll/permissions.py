@@ -77,8 +77,9 @@ LISTS = Scope("ListsOfThem", ("*",), _IN_CLUSTER)
 PROVIDERS = Scope("CapacityProviders", (f"{_ECS}:capacity-provider/*",))
 # Groups outside the roll too: one that shares a launch template or a parameter must be found before it is hurt.
 ANYTHING = Scope("LookAround", ("*",), _IN_REGION)
-# AWS's public parameters are nobody's: the account in their ARN is empty.
-PUBLIC = Scope("ReleasesOfImages", (f"{_ARN}ssm:{{region}}::parameter/aws/service/*",))
+# The account in the ARN of AWS's public parameters is empty, which * matches (linters know no parameter without one);
+# nobody else can make names that begin with /aws.
+PUBLIC = Scope("ReleasesOfImages", (f"{_ARN}ssm:{{region}}:*:parameter/aws/service/*",))
 ALARMS = Scope("SeeAlarms", ("*",), _IN_REGION, When.ALARMS)
 # The ARN of a group holds an id that only AWS knows.
 GROUPS = Scope(

@@ -103,6 +103,9 @@ def rehearse(
     ``seen.epoch`` is the one that the roll's lease would have. Raises Unrehearsable where the replica refuses what the
     real AWS would not: something of the cluster is not known, or not simulated.
     """
+    unread = sorted(name for name, each in terrain.services.items() if each.definition not in terrain.definitions)
+    if unread:
+        raise Unrehearsable(f"what a task of {', '.join(unread)} needs could not be read")
     try:
         return _rehearse(terrain, seen, policy, habits, lean, seed)
     except (Refusal, AwsRefusal, NotFound) as no:

@@ -405,6 +405,9 @@ FAULTS: dict[str, Fault] = {
     "A task is protected for some minutes": Fault(services=(WORKER,), before=lambda stage: s.protect_a_task(stage, 12)),
     "A task is protected for two hours": Fault(services=(WORKER,), before=lambda stage: s.protect_a_task(stage, 120)),
     "A service can not move": Fault(before=_pinned, mend=_unpinned),
+    "A service can not move, and the finding is allowed": Fault(
+        before=_pinned, mend=_unpinned, options=("--allow", "EC111")
+    ),
     "A service is deployed": Fault(meanwhile=lambda: (on("drain_started", _deploy),)),
     "A service is deleted": Fault(meanwhile=lambda: (on("drain_started", _deleted_service),)),
     "Somebody else drains a host": Fault(before=s.foreign_drain, groups=(GroupSet(hosts=4),), mend=_foreign_ends),
@@ -430,6 +433,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "AWS releases another image": Fault(meanwhile=lambda: (on("drain_started", _released_again),)),
     "A warm pool holds hosts of the old image": Fault(before=_warm_pool, mend=_warm_pool_deleted),
+    "The same, and the finding is allowed": Fault(
+        before=_warm_pool, mend=_warm_pool_deleted, options=("--allow", "EC132")
+    ),
     "Somebody starts an instance refresh": Fault(
         meanwhile=lambda: (on("drain_started", _later(5, _refresh)),), mend=_refresh_cancelled, others_kill=True
     ),

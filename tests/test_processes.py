@@ -15,19 +15,8 @@ from tests.test_http_roll import bounds, ecsroll, endpoint
 from tests.watch import Watch
 
 SPEED = 120.0
-REPLACE = (
-    "replace",
-    "--cluster",
-    "demo",
-    "--yes",
-    "--json",
-    "--poll-interval",
-    "0.2s",
-    "--lease-ttl",
-    "3s",
-    "--bake",
-    "0s",
-)
+_HOW = ("--poll-interval", "0.2s", "--lease-ttl", "6s", "--bake", "0s")
+REPLACE = ("replace", "--cluster", "demo", "--yes", "--json", *_HOW)
 
 
 def three_hosts() -> Stage:

@@ -56,7 +56,7 @@ resource "aws_ecs_service" "this" {
   # A daemon is on every host: the cluster's default strategy is not for it.
   launch_type = local.replica ? null : "EC2"
 
-  desired_count       = local.replica ? var.desired_count : null
+  desired_count = local.replica ? var.desired_count : null
 
   deployment_minimum_healthy_percent = coalesce(var.deployment.minimum_healthy_percent, local.replica ? 100 : 0)
   deployment_maximum_percent         = local.maximum_percent

@@ -105,6 +105,10 @@ run "nothing_is_lost" {
     error_message = "What cannot be delivered must be kept."
   }
   assert {
+    condition     = jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount == 5 && aws_sqs_queue.undelivered.message_retention_seconds == 1209600
+    error_message = "What a watcher failed on five times must be put aside, and stay as long as SQS keeps anything."
+  }
+  assert {
     condition     = contains(jsondecode(aws_sqs_queue_policy.this["undelivered"].policy).Statement[0].Condition.ArnEquals["aws:SourceArn"], "arn:aws:events:us-east-1:123456789012:rule/demo-ecs-task-stopped")
     error_message = "The rules must be let into the queue that keeps it."
   }
