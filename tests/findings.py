@@ -8,6 +8,7 @@ from ecsroll.model import Policy
 from ecsroll.simulator.images import LINUX
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, _make_service
 from ecsroll.terrain import Terrain
+from ecsroll.window import windows
 from tests import scenarios as s
 from tests.scenarios import policy
 
@@ -41,6 +42,15 @@ class Case:
 
 
 # What others did
+
+
+def alarm(name: str) -> Act:
+    """An alarm of that name."""
+
+    def act(stage: Stage) -> None:
+        stage.sim.alarms.put(name)
+
+    return act
 
 
 def elsewhere(image: str, *, pinned: bool = False) -> Act:
@@ -496,6 +506,26 @@ CASES: Mapping[str, tuple[Said, Said]] = {
     "EC151": (
         {"the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy"))},
         {"the role may ask IAM": Case()},
+    ),
+    "EC160": (
+        {"a canary is wanted, and nothing runs that it could be judged by": Case(policy=policy(canary=1))},
+        {
+            "a service has tasks there": Case(services=WORKER, policy=policy(canary=1)),
+            "no canary is wanted": Case(policy=policy()),
+        },
+    ),
+    "EC161": (
+        {"the name has a slip of the pen": Case(before=alarm("errors"), policy=policy(alarms=("erorrs",)))},
+        {"the alarm is there": Case(before=alarm("errors"), policy=policy(alarms=("errors",)))},
+    ),
+    "EC162": (
+        {
+            "the window opens tonight": Case(policy=policy(windows=windows(["23:00-24:00"]))),
+            "the window opens tonight, and nobody wants to wait": Case(
+                policy=policy(windows=windows(["23:00-24:00"]), outside_window="exit")
+            ),
+        },
+        {"the window is open": Case(policy=policy(windows=windows(["19:00-24:00"])))},
     ),
     "EC190": (
         {"the role may not read task protection": Case(services=WORKER, before=denied("ecs:GetTaskProtection"))},

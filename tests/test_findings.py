@@ -31,7 +31,7 @@ def said_of(case: Case) -> tuple[Finding, ...]:
     stage = stage_of(*case.groups, services=case.services, quick=True)
     case.before(stage)
     aws = Aws(stage.sim, stage.sim, workers=1, chance=random.Random(0))
-    observer = Observer(aws, stage.cluster)
+    observer = Observer(aws, stage.cluster, alarms=case.policy.alarms)
     seen = observer.look()
     policy = replace(case.policy, images=choose_images(case.policy.ami, seen, aws))
     stage.sim.door.calls.clear()
