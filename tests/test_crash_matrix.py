@@ -138,7 +138,8 @@ def test_killed_and_ended_a_roll_gives_everything_back(call: int) -> None:
     assert Life(stage, dies_at=call, landed=True).run() is None
     result = Life(stage).run("abort")
     assert result is not None
-    assert (result.result, result.exit_code, result.owed) == ("done", 0, ())
+    # "nothing", where the one before had died on its very last step.
+    assert (result.result, result.exit_code, result.owed) in {("done", 0, ()), ("nothing", 0, ())}
     assert not watch.breaches, "\n".join(watch.breaches)
     group = stage.sim.scaling.groups["web"]
     assert (group.min, group.max, group.desired, group.new_protected) == (0, 7, 6, False)

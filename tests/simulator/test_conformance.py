@@ -10,7 +10,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.exceptions import DataNotFoundError
+from botocore.exceptions import ClientError, DataNotFoundError
 from botocore.waiter import WaiterModel, create_waiter_with_client
 
 from ecsroll.simulator import Simulation
@@ -127,6 +127,24 @@ def test_the_corpus_is_not_empty() -> None:
 # shapes: the door holds every answer against botocore's own
 
 
+def walk_through_alarms(stage: Stage) -> None:
+    cloudwatch = stage.sim.client("cloudwatch")
+    cloudwatch.put_metric_alarm(AlarmName="errors", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1)
+    cloudwatch.put_composite_alarm(AlarmName="all", AlarmRule="ALARM(errors)")
+    for name in ("errors", "all"):
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="by hand")
+    said = cloudwatch.describe_alarms()
+    assert [alarm["AlarmName"] for alarm in said["MetricAlarms"]] == ["errors"]
+    assert said["CompositeAlarms"] == []
+    both = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM")
+    assert [alarm["AlarmName"] for alarm in both["CompositeAlarms"]] == ["all"]
+    assert cloudwatch.describe_alarms(AlarmNamePrefix="x")["MetricAlarms"] == []
+    with pytest.raises(cloudwatch.exceptions.ResourceNotFound):
+        cloudwatch.set_alarm_state(AlarmName="none", StateValue="OK", StateReason="by hand")
+    with pytest.raises(ClientError, match="failed to satisfy constraint"):
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue="FINE", StateReason="by hand")
+
+
 def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> None:
     stage = Stage("autoscaling", "DescribeWarmPool", {"AutoScalingGroupName": "my-auto-scaling-group"})
     walk_through_parameters(stage)
@@ -135,6 +153,7 @@ def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> N
     stage.sim.client("iam").simulate_principal_policy(
         PolicySourceArn=f"arn:aws:iam::{stage.sim.world.account}:role/operator", ActionNames=["ecs:ListTasks"]
     )
+    walk_through_alarms(stage)
     answered = {(call.service, call.operation) for call in stage.sim.door.calls if call.error is None}
     covered = {(parameters.values[0], parameters.values[1]) for parameters in examples()}
     # Agents alone may register; everybody else is refused.
