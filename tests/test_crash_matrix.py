@@ -6,6 +6,7 @@ This is the whole command, with its lease: the next life has to wait until the d
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.rolls import Killed, stage_of
 from tests.scenarios import images
 from tests.watch import Watch
 
-POLICY = Policy(canary=1, good_readings=1, by="anna@laptop")
+POLICY = Policy(canary=1, good_readings=1, bake=timedelta(minutes=1), by="anna@laptop")
 SERVICES = (ServiceSet(name="api", count=6, balanced=True, deregistration_delay=10, stop_timeout=5),)
 
 
