@@ -18,7 +18,9 @@ class Stop:
     at: datetime
     subject: str = ""
     judged: bool = False
-    """A gate shut: what the roll was doing is to be taken back rather than gone on with."""
+    """A gate shut: with ``--rollback-on-failure`` the roll is taken back."""
+    back: bool = False
+    """Tasks have met what was judged bad: going back is the first way on that is named."""
     lines: tuple[str, ...] = ()
     """What else there is to say: six lines at most."""
     hurry: bool = False

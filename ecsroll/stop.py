@@ -29,7 +29,8 @@ def gate(turn: Turn) -> Stop | None:
         if reason:
             judged = gate in {*GATES, _stuck_host, _lost_hosts} and not turn.roll.aborting
             lines = _stuck_lines(turn) if gate is _stuck_drain else ()
-            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name, judged=judged, lines=lines)
+            back = judged and gate in GATES
+            return Stop(reason=reason, at=turn.seen.at, subject=turn.group.name, judged=judged, back=back, lines=lines)
     return None
 
 
@@ -332,7 +333,7 @@ def say_why(turn: Turn) -> bool:
     turn.verdict = Verdict(
         result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
-        next=_next(turn, verb, judged=stop is not None and stop.judged),
+        next=_next(turn, verb, back=stop is not None and stop.back),
         judged=stop is not None and stop.judged,
         lines=stop.lines if stop else (),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
@@ -342,9 +343,9 @@ def say_why(turn: Turn) -> bool:
     return True
 
 
-def _next(turn: Turn, verb: str, *, judged: bool) -> str:
+def _next(turn: Turn, verb: str, *, back: bool) -> str:
     again = f"ecsroll {verb} --cluster {turn.seen.cluster} (goes on where this stopped)"
-    if not judged or turn.roll.back:
+    if not back or turn.roll.back:
         return again
     return f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {again}"
 

@@ -528,7 +528,7 @@ def test_a_new_host_that_is_drained_is_not_missed_when_it_is_gone() -> None:
 
 # A judged stop on trial: the new hosts take no task any more, as the old ones come back
 
-STOP = memory(stop=Stop(reason="it had to", at=ago(0.5), subject="web", judged=True))
+STOP = memory(stop=Stop(reason="it had to", at=ago(0.5), subject="web", judged=True, back=True))
 BACK: Facts = {"launches": (launches(OLD, "1"),)}
 
 REJECTED = {
@@ -626,6 +626,13 @@ REJECTED = {
 @pytest.mark.parametrize("row", table(REJECTED))
 def test_a_judged_stop_on_trial(row: Row) -> None:
     assert outcome(row) == row.told
+
+
+def test_a_stop_of_a_rollback_goes_on_with_the_rollback() -> None:
+    picture = rolling(*HOSTS, page={"pointed": ()}, group=BACK, roll=roll(back=True))
+    decision, _ = decide(picture, STOP, ROLL)
+    assert decision.verdict is not None
+    assert decision.verdict.next == "ecsroll rollback --cluster prod (goes on where this stopped)"
 
 
 def test_a_judged_stop_names_the_way_back() -> None:

@@ -5,6 +5,7 @@ repeats a run.
 """
 
 import os
+from datetime import timedelta
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -104,6 +105,8 @@ def policies(draw: st.DrawFn, *, alone: bool) -> Policy:
         unavailable=unavailable,
         strategy=draw(st.sampled_from(["rolling", "rolling", "rolling", "double"])),
         canary=draw(st.sampled_from([0, 0, 1, 2])),
+        bake=draw(st.sampled_from([timedelta(), timedelta(minutes=1)])),
+        canary_inconclusive="go",
         good_readings=draw(st.integers(1, 2)),
         all=draw(st.sampled_from([False, False, True])),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.exceptions import DataNotFoundError
+from botocore.exceptions import ClientError, DataNotFoundError
 from botocore.waiter import WaiterModel, create_waiter_with_client
 
 from ecsroll.simulator import Simulation
@@ -125,6 +125,24 @@ def test_the_corpus_is_not_empty() -> None:
 
 
 # shapes: the door holds every answer against botocore's own
+
+
+def walk_through_alarms(stage: Stage) -> None:
+    cloudwatch = stage.sim.client("cloudwatch")
+    cloudwatch.put_metric_alarm(AlarmName="errors", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1)
+    cloudwatch.put_composite_alarm(AlarmName="all", AlarmRule="ALARM(errors)")
+    for name in ("errors", "all"):
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="by hand")
+    said = cloudwatch.describe_alarms()
+    assert [alarm["AlarmName"] for alarm in said["MetricAlarms"]] == ["errors"]
+    assert said["CompositeAlarms"] == []
+    both = cloudwatch.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM")
+    assert [alarm["AlarmName"] for alarm in both["CompositeAlarms"]] == ["all"]
+    assert cloudwatch.describe_alarms(AlarmNamePrefix="x")["MetricAlarms"] == []
+    with pytest.raises(cloudwatch.exceptions.ResourceNotFound):
+        cloudwatch.set_alarm_state(AlarmName="none", StateValue="OK", StateReason="by hand")
+    with pytest.raises(ClientError, match="failed to satisfy constraint"):
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue="FINE", StateReason="by hand")
 
 
 def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> None:
