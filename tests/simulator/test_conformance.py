@@ -160,14 +160,6 @@ def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> N
     assert served() - covered - answered == {("ecs", "RegisterContainerInstance")}
 
 
-def walk_through_alarms(stage: Stage) -> None:
-    rule = {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1.0}
-    stage.call("cloudwatch", "PutMetricAlarm", AlarmName="errors", **rule)
-    stage.call("cloudwatch", "PutCompositeAlarm", AlarmName="all", AlarmRule="ALARM(errors)")
-    stage.call("cloudwatch", "SetAlarmState", AlarmName="errors", StateValue="ALARM", StateReason="seen")
-    stage.call("cloudwatch", "DescribeAlarms", AlarmNames=["errors"])
-
-
 def walk_through_parameters(stage: Stage) -> None:
     tags = [{"Key": "ecsroll:group", "Value": "web"}]
     for name in ("/e/a", "/e/b"):
