@@ -26,8 +26,10 @@ __all__ = [
     "landed",
     "launch_of",
     "launches_of",
+    "lopsided",
     "name_of",
     "natural",
+    "one_more",
     "outdated",
     "owed",
     "returned",
@@ -76,6 +78,15 @@ def ask_room(group: Group, surge: int, policy: Policy) -> Room:
 def landed(group: Group, room: Room) -> bool:
     """Whether the call that asked for room has landed: only while ``asking`` does MinSize tell."""
     return room.phase is not Phase.ASKING or (group.min == room.floor and group.max == room.ceiling)
+
+
+def one_more(group: Group, room: Room, policy: Policy) -> Room | None:
+    """The entry with room for one host more, when all that was lent is back; None where the policy allows none."""
+    floor = group.desired + 1
+    none_at_all = policy.surge.value == 0 and policy.strategy == "rolling"
+    if none_at_all or (policy.keep_max_size and floor > room.ceiling):
+        return None
+    return replace(room, phase=Phase.ASKING, borrowed=1, floor=floor, ceiling=max(room.ceiling, floor))
 
 
 def unasked(group: Group, room: Room) -> bool:
@@ -158,6 +169,11 @@ def uneven(hosts: Iterable[Host], zones: Sequence[str]) -> int:
     counts = Counter(dict.fromkeys(zones, 0))
     counts.update(host.zone for host in hosts)
     return max(counts.values(), default=0) - min(counts.values(), default=0)
+
+
+def lopsided(hosts: Iterable[Host]) -> int:
+    """A finer measure than ``uneven``: whenever a host leaves a fuller zone by two for an emptier one, it goes down."""
+    return sum(count * count for count in in_zone(hosts).values())
 
 
 def in_zone(hosts: Iterable[Host]) -> Counter[str]:

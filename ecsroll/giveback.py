@@ -19,6 +19,7 @@ def give_back(turn: Turn) -> bool:
         or (turn.arriving and not turn.roll.aborting)
         or turn.memory.unsteady
         or _still_there(turn)
+        or _evens_out(turn)
         or not return_room(turn)
         or not return_protection(turn)
     ):
@@ -38,6 +39,28 @@ def give_back(turn: Turn) -> bool:
     if turn.group.name in turn.seen.ledgers:
         turn.actions.append(Forget(group=turn.group.name, why="everything was given back"))
     turn.actions.append(OpenRoll(roll=done, why=f"{turn.group.name} is finished"))
+    return True
+
+
+def _evens_out(turn: Turn) -> bool:
+    """Ask for one host more where the zones are uneven: it comes up in the emptiest, and one of the fullest goes.
+
+    AZRebalance would do the same by terminating a host with its tasks (aws-facts 5.6). Each time the zones have to have
+    come nearer to one another, so it ends also where a zone has no capacity.
+    """
+    page, room = turn.page, turn.page.room
+    if room is None or room.borrowed or room.shrinking or turn.roll.aborting or len(turn.live) != turn.group.desired:
+        return False
+    measure = asg.lopsided(turn.live)
+    even = asg.uneven(turn.live, turn.group.zones) <= max(1, page.uneven)
+    more = asg.one_more(turn.group, room, turn.policy)
+    if even or more is None or page.rebalance is None or (page.lopsided and measure >= page.lopsided):
+        return False
+    turn.page = replace(page, room=more, lopsided=measure)
+    turn.actions.append(
+        asg.bounds(more, turn.group, "the zones are uneven: one host more, and one of the fullest goes")
+    )
+    turn.wait("room", turn.group.name, f"until MinSize reads {more.floor}")
     return True
 
 

@@ -125,6 +125,8 @@ class Ledger:
     """AZRebalance, if it was we who suspended it."""
     canaries: tuple[str, ...] = ()
     canary_passed: bool = False
+    lopsided: int = 0
+    """How uneven the zones were when one host more was last asked for to even them out; 0: it never was."""
     canary_tries: int = 0
     """Canaries whose tasks all landed on old hosts, and that were let go."""
     bake_since: datetime | None = None
@@ -210,6 +212,7 @@ def ledger_from(text: str) -> Ledger:
             rebalance=Phase(said["rebalance"]) if said["rebalance"] else None,
             canaries=tuple(said["canaries"]),
             canary_passed=said["canary_passed"],
+            lopsided=said.get("lopsided", 0),
             canary_tries=said["canary_tries"],
             bake_since=datetime.fromisoformat(said["bake_since"]) if said["bake_since"] else None,
             skipped=tuple(said["skipped"]),
