@@ -359,7 +359,8 @@ def _passes(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return _code(error) in _THROTTLED | _PASSING or (status >= 500 and status != 501)
-    return isinstance(error, Unreachable | HTTPClientError)
+    # An answer that is none of AWS's (a proxy's page) is as good as lost.
+    return isinstance(error, Unreachable | HTTPClientError | ResponseParserError)
 
 
 def _surely_not_landed(error: BaseException) -> bool:

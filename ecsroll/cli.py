@@ -15,16 +15,23 @@ from typer.core import TyperGroup
 
 from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
 from ecsroll.options import (
+    Account,
+    Alarms,
     AnyCluster,
     Clusters,
     Config,
     Given,
+    HostRoles,
+    ImageParameters,
     Json,
+    LaunchConfigurations,
+    LaunchTemplates,
     OneCluster,
     Outside,
     Profile,
     Queue,
     Quiet,
+    ReadOnly,
     Region,
     Shared,
     Tell,
@@ -360,16 +367,7 @@ def abort(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False) -
     """
     from ecsroll.commands import abort as ended
 
-    named(cluster)
-    shared = shared.at(cluster)
-    policy = given.policy(shared.file.layers(cluster))
-    confirm = confirmation(shared, yes=yes)
-    screen = shared.screen(f"ecsroll abort · {cluster}", cluster)
-    try:
-        result = ended(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
-    finally:
-        screen.close()
-    shared.finish(result)
+    _carry_out("abort", ended, shared, given, cluster, yes=yes)
 
 
 @command(app, settings=_HOW)
@@ -381,13 +379,20 @@ def rollback(shared: Shared, given: Given, cluster: OneCluster, yes: Yes = False
     """
     from ecsroll.rollback import rollback as taken_back
 
+    _carry_out("rollback", taken_back, shared, given, cluster, yes=yes)
+
+
+def _carry_out(
+    name: str, does: Callable[..., "Result"], shared: Shared, given: Given, cluster: str, *, yes: bool
+) -> None:
+    """A command that changes one cluster: asked for once, told on the screen, stopped by signals."""
     named(cluster)
     shared = shared.at(cluster)
     policy = given.policy(shared.file.layers(cluster))
     confirm = confirmation(shared, yes=yes)
-    screen = shared.screen(f"ecsroll rollback · {cluster}", cluster)
+    screen = shared.screen(f"ecsroll {name} · {cluster}", cluster)
     try:
-        result = taken_back(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
+        result = does(shared.aws(), cluster, policy, screen, confirm, shared.signals(policy))
     finally:
         screen.close()
     shared.finish(result)
@@ -407,32 +412,13 @@ def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
     shared: Shared,
     given: Given,
     cluster: AnyCluster = None,
-    account: Annotated[str | None, typer.Option(envvar="ECSROLL_ACCOUNT", help="The account's 12 digits.")] = None,
-    image_parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="ECSROLL_IMAGE_PARAMETER", help="A parameter, tagged ecsroll:group, that a template names."
-        ),
-    ] = None,
-    launch_template: Annotated[
-        list[str] | None,
-        typer.Option(envvar="ECSROLL_LAUNCH_TEMPLATE", help="The id of a template that names the image itself."),
-    ] = None,
-    launch_configurations: Annotated[
-        bool,
-        typer.Option(
-            "--launch-configurations", envvar="ECSROLL_LAUNCH_CONFIGURATIONS", help="Groups have launch configurations."
-        ),
-    ] = False,
-    host_role: Annotated[
-        list[str] | None, typer.Option(envvar="ECSROLL_HOST_ROLE", help="The role that these give to hosts.")
-    ] = None,
-    alarm: Annotated[
-        list[str] | None, typer.Option(envvar="ECSROLL_ALARM", help="An alarm that stops the roll: it has to be seen.")
-    ] = None,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", envvar="ECSROLL_READ_ONLY", help="For the commands that change nothing.")
-    ] = False,
+    account: Account = None,
+    image_parameters: ImageParameters = None,
+    launch_templates: LaunchTemplates = None,
+    launch_configurations: LaunchConfigurations = False,
+    host_roles: HostRoles = None,
+    alarms: Alarms = None,
+    read_only: ReadOnly = False,
 ) -> None:
     """Print the least policy that a roll needs, with the reason for each action. Asks nothing of AWS.
 
@@ -450,11 +436,11 @@ def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
         account=account,
         cluster=cluster,
         groups=given.policy().groups,
-        image_parameters=image_parameter or (),
-        launch_templates=launch_template or (),
-        host_roles=host_role or (),
+        image_parameters=image_parameters or (),
+        launch_templates=launch_templates or (),
+        host_roles=host_roles or (),
         configurations=launch_configurations,
-        alarms=bool(alarm),
+        alarms=bool(alarms),
         read_only=read_only,
     )
     shared.finish(made(asked))

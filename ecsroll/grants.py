@@ -33,6 +33,9 @@ ON_TEMPLATE = {
     "ec2:DeleteLaunchTemplateVersions": "delete_launch_template_versions",
 }
 
+NO_VERSION = "999999999"
+"""Of a launch template: far above any."""
+
 
 def verify(aws: Aws, seen: Snapshot, policy: Policy, terrain: Terrain) -> tuple[Finding, ...]:
     """What is missing (EC150, blocking) and what could not be found out (EC151, for information)."""
@@ -50,15 +53,17 @@ class _Asked:
     missing: dict[str, str] = field(default_factory=dict)
     """Actions that are denied, with the resource."""
     unknown: set[str] = field(default_factory=set)
+    role: str | None = None
+    """Who is asked about; None once nobody answers for it: then the rest is not asked, and not waited for."""
 
     def ask(self) -> None:
         for group in self.seen.groups.values():
             for launches in group.launches:
                 if launches.place is Place.TEMPLATE and self._changes(group, launches):
                     self._try_dry(launches)
-        role = self._role()
+        self.role = self._role()
         for actions, resource in self._wanted():
-            self._simulate(role, actions, resource)
+            self._simulate(actions, resource)
 
     def _changes(self, group: Group, launches: Launches) -> bool:
         image = self.policy.images.get(f"{group.name}/{asg.name_of(launches)}")
@@ -82,7 +87,8 @@ class _Asked:
                 ClientToken="ecsroll-dry-run",
             )
         if launches.spec == "$Latest":
-            self._dry("ec2:DeleteLaunchTemplateVersions", launches, Versions=[launches.version or "1"])
+            # One that is not there: what answers in the place of AWS may not know DryRun, and would do it.
+            self._dry("ec2:DeleteLaunchTemplateVersions", launches, Versions=[NO_VERSION])
 
     def _dry(self, action: str, launches: Launches, **params: Any) -> None:
         try:
@@ -127,20 +133,21 @@ class _Asked:
                 if launches.place is Place.PARAMETER and launches.parameter and self._changes(group, launches):
                     yield ("ssm:PutParameter",), f"{parameters}/{launches.parameter.lstrip('/')}"
 
-    def _simulate(self, role: str | None, actions: Sequence[str], resource: str) -> None:
-        if role is None:
+    def _simulate(self, actions: Sequence[str], resource: str) -> None:
+        if self.role is None:
             self.unknown.update(actions)
             return
         try:
             answer = self.aws.ask(
                 "iam",
                 "simulate_principal_policy",
-                PolicySourceArn=role,
+                PolicySourceArn=self.role,
                 ActionNames=list(actions),
                 ResourceArns=[resource],
                 ContextEntries=self._context(),
             )
         except (AwsRefusal, AwsUnavailable):
+            self.role = None
             self.unknown.update(actions)
             return
         for said in answer.get("EvaluationResults", ()):

@@ -36,16 +36,23 @@ if TYPE_CHECKING:
     from ecsroll.sinks import Sinks
 
 __all__ = [
+    "Account",
+    "Alarms",
     "AnyCluster",
     "Clusters",
     "Config",
     "Given",
+    "HostRoles",
+    "ImageParameters",
     "Json",
+    "LaunchConfigurations",
+    "LaunchTemplates",
     "OneCluster",
     "Outside",
     "Profile",
     "Queue",
     "Quiet",
+    "ReadOnly",
     "Region",
     "Shared",
     "Tell",
@@ -276,6 +283,43 @@ _SHARED: Mapping[str, tuple[Any, Any]] = {
     "config": (Config, None),
 }
 """Taken before and after a command's name: parameter -> (annotation, default)."""
+
+
+# What a policy of IAM is to be for
+Account = Annotated[str | None, typer.Option(envvar="ECSROLL_ACCOUNT", help="The account's 12 digits.")]
+ImageParameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image-parameter",
+        envvar="ECSROLL_IMAGE_PARAMETER",
+        help="A parameter, tagged ecsroll:group, that a template names.",
+    ),
+]
+LaunchTemplates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--launch-template",
+        envvar="ECSROLL_LAUNCH_TEMPLATE",
+        help="The id of a template that names the image itself.",
+    ),
+]
+LaunchConfigurations = Annotated[
+    bool,
+    typer.Option(
+        "--launch-configurations", envvar="ECSROLL_LAUNCH_CONFIGURATIONS", help="Groups have launch configurations."
+    ),
+]
+HostRoles = Annotated[
+    list[str] | None,
+    typer.Option("--host-role", envvar="ECSROLL_HOST_ROLE", help="The role that these give to hosts."),
+]
+Alarms = Annotated[
+    list[str] | None,
+    typer.Option("--alarm", envvar="ECSROLL_ALARM", help="An alarm that stops the roll: it has to be seen."),
+]
+ReadOnly = Annotated[
+    bool, typer.Option("--read-only", envvar="ECSROLL_READ_ONLY", help="For the commands that change nothing.")
+]
 
 
 def _option(setting: Setting) -> Any:

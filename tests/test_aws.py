@@ -18,6 +18,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from ecsroll.aws import Aws, Pace, chunks, session
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, UsageError
@@ -169,6 +170,7 @@ PASSING = {
     "the answer got lost": ReadTimeoutError(endpoint_url="https://ecs"),
     "no connection in time": ConnectTimeoutError(endpoint_url="https://ecs"),
     "no connection": EndpointConnectionError(endpoint_url="https://ecs"),
+    "an answer that is none of AWS's": ResponseParserError("Unable to parse response, invalid XML received: <html>"),
 }
 
 
@@ -193,6 +195,13 @@ def test_waits_have_full_jitter_under_a_ceiling_that_doubles() -> None:
         assert max(drawn) > ceiling * 0.8
         assert min(drawn) < ceiling * 0.3
     assert waits(1) == waits(1) != waits(2)
+
+
+def test_a_reading_that_can_be_done_without_is_not_waited_for() -> None:
+    oracle = Oracle([EndpointConnectionError(endpoint_url="https://iam")])
+    with pytest.raises(AwsUnavailable):
+        oracle.aws(patience=120.0).ask("iam", "simulate_principal_policy")
+    assert oracle.clock.seconds < 10
 
 
 def test_patience_ends() -> None:
@@ -317,6 +326,13 @@ ERRORS: dict[str, tuple[Exception, type[EcsrollError], int, str, str]] = {
         AwsUnavailable,
         6,
         "keeps failing: Could not connect to the endpoint URL",
+        "run the same command again",
+    ),
+    "an answer that is none of AWS's": (
+        ResponseParserError("Unable to parse response, invalid XML received: <html>"),
+        AwsUnavailable,
+        6,
+        "keeps failing: the answer is none that AWS gives",
         "run the same command again",
     ),
     "an error without a message": (

@@ -4,7 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from ecsroll.simulator.stage import GroupSet, ServiceSet
+from ecsroll.simulator.door import Call
+from ecsroll.simulator.stage import GroupSet, Reference, ServiceSet
 from tests.console import denying, ecsroll
 from tests.rolls import stage_of
 
@@ -41,3 +42,31 @@ def test_it_goes_without(command: str, denied: tuple[str, ...]) -> None:
     assert ran.code == 0, ran
     assert {finding["severity"] for finding in ran.result["findings"]} <= {"warning", "info"}
     assert {"EC190", "EC151"} & {finding["code"] for finding in ran.result["findings"]}, "it is said"
+
+
+def test_nobody_asks_iam_again_that_has_said_no() -> None:
+    stage = stage_of(*(GroupSet(name=name, hosts=1) for name in ("a", "b", "c")), quick=True)
+    with denying(stage, "SimulatePrincipalPolicy"):
+        assert ecsroll(stage, "plan", "--cluster", "demo", "--canary", "0").code == 0
+    assert sum(call.operation == "SimulatePrincipalPolicy" for call in stage.sim.door.calls) == 1
+
+
+@pytest.mark.parametrize("reference", ["number", "$Latest", "$Default"])
+def test_a_dry_run_harms_nothing_where_something_else_than_aws_carries_it_out(reference: Reference) -> None:
+    """A fake that knows no DryRun: the version that a group launches is neither deleted nor made to launch another."""
+    stage = stage_of(GroupSet(hosts=1, reference=reference), quick=True)
+    tried = []
+
+    def note(call: Call) -> None:
+        if call.params.get("DryRun"):
+            tried.append(call)
+
+    stage.sim.door.before.append(note)
+    ecsroll(stage, "plan", "--cluster", "demo")
+    (template,) = stage.sim.compute.templates.by_id.values()
+    for call in tried:
+        said = call.params
+        assert str(template.default) == str(said.get("DefaultVersion", template.default))
+        assert not {int(version) for version in said.get("Versions", ())} & set(template.versions)
+        assert said.get("LaunchTemplateData", {}).get("ImageId", stage.old_image["web"]) == stage.old_image["web"]
+    assert tried

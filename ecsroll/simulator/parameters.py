@@ -125,20 +125,8 @@ class Parameters:
         """Write a value; the number of the new version."""
         _check_name(name)
         _check_value(value, tier)
-        if tags and overwrite:
-            raise Refusal(
-                "ValidationException",
-                "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, "
-                "please remove overwrite flag. To update tags for an existing parameter, please use "
-                "AddTagsToResource or RemoveTagsFromResource.",
-            )
         stored = self._stored.get(name)
-        if stored is not None and stored.versions and not overwrite:
-            raise Refusal(
-                "ParameterAlreadyExists",
-                "The parameter already exists. To overwrite this value, set the overwrite option in the request to "
-                "true.",
-            )
+        _check_overwriting(stored, overwrite=overwrite, tags=bool(tags))
         if stored is None:
             stored = self._stored[name] = Stored(name, self._arn(name))
         stored.tags.update(tags or {})
@@ -285,3 +273,19 @@ def _check_value(value: str, tier: str) -> None:
         )
     if size > ADVANCED_LIMIT:
         raise Refusal("ValidationException", f"Parameters support a maximum value of {ADVANCED_LIMIT} characters.")
+
+
+def _check_overwriting(stored: Stored | None, *, overwrite: bool, tags: bool) -> None:
+    """Only what is new can be tagged with its value, and only what may be overwritten is written again."""
+    if tags and overwrite:
+        raise Refusal(
+            "ValidationException",
+            "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, "
+            "please remove overwrite flag. To update tags for an existing parameter, please use "
+            "AddTagsToResource or RemoveTagsFromResource.",
+        )
+    if stored is not None and stored.versions and not overwrite:
+        raise Refusal(
+            "ParameterAlreadyExists",
+            "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.",
+        )
