@@ -20,6 +20,8 @@ from ecsroll.observe import Observer
 from ecsroll.plan import plan
 from ecsroll.preflight import preflight
 from ecsroll.render import QuietScreen
+from ecsroll.simulator import Simulation
+from ecsroll.simulator.images import LINUX
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from tests.rolls import carry_out, stage_of
 
@@ -36,6 +38,15 @@ SIZES = ((128, 128), (500, 700), (680, 2000), (1000, 1000), (1100, 2600), (1900,
 DRAWS = 6
 """Rolls of one cluster after which it is no bad luck any more that none came to an end."""
 
+INTERFACES = 2
+"""Addresses that an m5.large has for tasks."""
+OLD = Simulation().images.releases(f"{LINUX}amazon-linux-2023")[-1 - GroupSet().age].id
+CONSTRAINTS = {
+    "distinct": ("distinctInstance",),
+    "zone": ("attribute:ecs.availability-zone == eu-west-1a",),
+    "type": ("attribute:ecs.instance-type =~ m5.*",),
+    "image": (f"attribute:ecs.ami-id == {OLD}",),
+}
 STRATEGIES = ((), (("binpack", "memory"),), (("random", ""),), (("spread", "instanceId"),))
 
 
@@ -64,6 +75,8 @@ def worlds(draw: st.DrawFn) -> World:
     hosts = draw(st.integers(1, 4))
     group = GroupSet(hosts=hosts, zones=draw(st.integers(1, 2)), spare=2)
     services = draw(st.one_of(some_services(hosts), brimful(hosts), apart(hosts)))
+    if draw(st.sampled_from([False] * 7 + [True])):
+        group, services = replace(group, instance_type="g4dn.xlarge"), draw(computing(hosts))
     surge = draw(st.sampled_from([1, 1, 1, 2, 0]))
     policy = Policy(
         surge=Amount(surge),
@@ -81,9 +94,9 @@ def some_services(draw: st.DrawFn, hosts: int) -> tuple[ServiceSet, ...]:
     alike, size = draw(st.booleans()), draw(st.sampled_from(SIZES))
     found = []
     for index in range(draw(st.sampled_from([1, 1, 2, 3]))):
-        kind = draw(st.sampled_from(["plain", "plain", "plain", "distinct", "port"]))
+        kind = draw(st.sampled_from(["plain"] * 6 + ["distinct", "distinct", "port", "port", "zone", "type", "image"]))
         cpu, memory = size if alike else draw(st.sampled_from(SIZES))
-        fit = hosts if kind != "plain" else hosts * a_host_holds(cpu, memory)
+        fit = hosts if kind in {"distinct", "port", "zone"} else hosts * a_host_holds(cpu, memory)
         count = draw(st.integers(1, min(fit, 8)))
         found.append(draw(a_service(f"service-{index}", kind, count, (cpu, memory))))
     return tuple(found)
@@ -104,13 +117,21 @@ def brimful(draw: st.DrawFn, hosts: int) -> tuple[ServiceSet, ...]:
 
 @st.composite
 def apart(draw: st.DrawFn, hosts: int) -> tuple[ServiceSet, ...]:
-    """A task that keeps apart on each host, or on all but one; perhaps others beside them."""
-    count = max(1, hosts - draw(st.integers(0, 1)))
-    kind = draw(st.sampled_from(["distinct", "distinct", "port"]))
+    """A task that keeps apart on each host, or on all but one; or two with an address of their own; perhaps others."""
+    kind = draw(st.sampled_from(["distinct", "distinct", "port", "address"]))
+    count = max(1, hosts * (INTERFACES if kind == "address" else 1) - draw(st.integers(0, 1)))
     found = [draw(a_service("apart", kind, count, draw(st.sampled_from(SIZES))))]
     if draw(st.booleans()):
         found.append(draw(a_service("beside", "plain", draw(st.integers(1, 3)), draw(st.sampled_from(SIZES)))))
     return tuple(found)
+
+
+@st.composite
+def computing(draw: st.DrawFn, hosts: int) -> tuple[ServiceSet, ...]:
+    """A GPU for each task, and one in each host."""
+    count = max(1, hosts - draw(st.integers(0, 1)))
+    first = draw(a_service("trains", "plain", count, (500, 700)))
+    return (replace(first, gpus=1), draw(a_service("beside", "plain", draw(st.integers(1, 3)), (500, 700))))
 
 
 def a_host_holds(cpu: int, memory: int) -> int:
@@ -132,7 +153,8 @@ def a_service(draw: st.DrawFn, name: str, kind: str, count: int, size: tuple[int
         min_percent=low,
         max_percent=high,
         port=8080 if kind == "port" else 0,
-        constraints=("distinctInstance",) if kind == "distinct" else (),
+        awsvpc=kind == "address",
+        constraints=CONSTRAINTS.get(kind, ()),
         strategy=draw(st.sampled_from(STRATEGIES)),
         stop_timeout=2,
     )

@@ -306,6 +306,15 @@ class Watch:
                     self.breach(f"{name}: {lent} at the end, and the verdict does not say so")
         self._check_written(verdict)
         self._check_hosts(verdict)
+        if verdict.result == "done":
+            self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Promise 1: nobody is told that a roll is done while a service has less than before it."""
+        for service in self._services():
+            want = min(service.desired, self.healthy.get(service.name, 0))
+            if len(service.healthy) < want and service.name not in self.forgiven:
+                self.breach(f"{service.name} has {len(service.healthy)} of {want} healthy tasks at the end")
 
     def _lent(self, name: str) -> list[str]:
         """What is not as it was."""
