@@ -65,7 +65,7 @@ class World:
     @property
     def exact(self) -> bool:
         """Whether nothing depends on luck: like tasks, each replaced before it stops, one host at a time."""
-        likes = {(each.cpu, each.memory, each.port, each.awsvpc, each.constraints) for each in self.services}
+        likes = {(each.cpu, each.memory, each.port, each.gpus, each.awsvpc, each.constraints) for each in self.services}
         anywhere = all(each.constraints in {(), APART} for each in self.services)
         careful = all(each.min_percent == 100 for each in self.services)
         one = len(likes) == 1 and (len(self.services) == 1 or not self.services[0].constraints)
