@@ -33,6 +33,9 @@ ON_TEMPLATE = {
     "ec2:DeleteLaunchTemplateVersions": "delete_launch_template_versions",
 }
 
+TO_LAUNCH = ("ec2:RunInstances", "iam:PassRole")
+"""Checked when a group is given another version or configuration (aws-facts 11): on what it will launch."""
+
 NO_VERSION = "999999999"
 """Of a launch template: far above any."""
 
@@ -64,6 +67,17 @@ class _Asked:
         self.role = self._role()
         for actions, resource in self._wanted():
             self._simulate(actions, resource)
+        if any(self._renamed(launches) for group in self.seen.groups.values() for launches in self._changed(group)):
+            self._simulate(TO_LAUNCH, "*", sure=False)
+
+    @staticmethod
+    def _renamed(launches: Launches) -> bool:
+        """Whether the group itself has to be told what to launch: no ``$Latest`` or parameter does that for it."""
+        numbered = launches.place is Place.TEMPLATE and not launches.spec.startswith("$")
+        return numbered or launches.place is Place.CONFIGURATION
+
+    def _changed(self, group: Group) -> Iterator[Launches]:
+        return (launches for launches in group.launches if self._changes(group, launches))
 
     def _changes(self, group: Group, launches: Launches) -> bool:
         image = self.policy.images.get(f"{group.name}/{asg.name_of(launches)}")
@@ -133,7 +147,8 @@ class _Asked:
                 if launches.place is Place.PARAMETER and launches.parameter and self._changes(group, launches):
                     yield ("ssm:PutParameter",), f"{parameters}/{launches.parameter.lstrip('/')}"
 
-    def _simulate(self, actions: Sequence[str], resource: str) -> None:
+    def _simulate(self, actions: Sequence[str], resource: str, *, sure: bool = True) -> None:
+        """Ask IAM. Where the resource is not known (``sure`` is false), a no may be meant for others."""
         if self.role is None:
             self.unknown.update(actions)
             return
@@ -153,7 +168,7 @@ class _Asked:
         for said in answer.get("EvaluationResults", ()):
             if said["EvalDecision"] == "allowed":
                 continue
-            if said.get("MissingContextValues") and said["EvalDecision"] != "explicitDeny":
+            if not sure or (said.get("MissingContextValues") and said["EvalDecision"] != "explicitDeny"):
                 self.unknown.add(said["EvalActionName"])  # it may depend on a tag that IAM was not told of
             else:
                 self.missing[said["EvalActionName"]] = resource
@@ -172,7 +187,7 @@ def _told(cluster: str, asked: _Asked) -> Iterator[Finding]:
             severity="blocking",
             subject=cluster,
             measured=f"these credentials may not: {listed}",
-            fix="allow it to the role that rolls; SECURITY.md says what a roll changes, and where",
+            fix=f"allow it: ecsroll iam-policy --cluster {cluster} prints the least policy that a roll needs",
         )
     unknown = sorted(asked.unknown - asked.missing.keys())
     if unknown:

@@ -523,11 +523,20 @@ CASES: Mapping[str, tuple[Said, Said]] = {
             "the role may not mark hosts": Case(before=denied("ecs:PutAttributes")),
             "the role may not make a version of the template": Case(before=denied("ec2:CreateLaunchTemplateVersion")),
         },
-        {"the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy"))},
+        {
+            "the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy")),
+            "launching is allowed on some resources only, as far as IAM tells": Case(before=denied("ec2:RunInstances")),
+        },
     ),
     "EC151": (
-        {"the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy"))},
-        {"the role may ask IAM": Case()},
+        {
+            "the role may not ask IAM": Case(before=denied("iam:SimulatePrincipalPolicy")),
+            "launching is allowed on some resources only, as far as IAM tells": Case(before=denied("ec2:RunInstances")),
+        },
+        {
+            "the role may ask IAM": Case(),
+            "the group follows $Latest, and is told nothing": Case(groups=LATEST, before=denied("ec2:RunInstances")),
+        },
     ),
     "EC160": (
         {"nothing on its hosts would move": Case(policy=policy(canary=1))},
