@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["Window", "closes", "opens", "windows"]
+__all__ = ["Window", "closes", "dated", "opens", "windows"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AHEAD = 9
@@ -55,6 +55,11 @@ def opens(windows: Sequence[Window], at: datetime) -> datetime | None:
     """When the next window opens: now, if one is open; None where there are no windows."""
     begins = [begin for one in windows for begin, end in one.spans(at) if end > at]
     return max(min(begins), at.astimezone(UTC)) if begins else None
+
+
+def dated(at: datetime) -> str:
+    """A moment as a person says it who thinks in nights: ``Wed 25 Nov 22:00+0100``, in UTC ``Wed 25 Nov 21:00Z``."""
+    return f"{at:%a %d %b %H:%M}{f'{at:%z}' if at.utcoffset() else 'Z'}"
 
 
 _SHAPE = re.compile(
