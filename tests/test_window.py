@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -9,7 +10,7 @@ from ecsroll.decide import decide
 from ecsroll.model import Memory
 from ecsroll.policy import settle
 from ecsroll.simulator.stage import GroupSet
-from ecsroll.window import closes, opens, windows
+from ecsroll.window import closes, dated, opens, windows
 from tests import scenarios as s
 from tests.builders import NOW, ROLL, Row, memory, new, old, outcome, rolling, row, say, seen, table
 from tests.console import ecsroll
@@ -94,6 +95,13 @@ def test_when_a_window_is_open(said: str, now: str, shuts: str | None, next_one:
 
 def test_without_windows_nothing_opens_or_shuts() -> None:
     assert (closes((), NOW), opens((), NOW), windows([])) == (None, None, ())
+
+
+def test_a_moment_is_told_with_its_day_and_its_zone() -> None:
+    opened = opens(windows([NIGHTS]), at("2026-11-28 22:00"))
+    assert opened is not None
+    assert dated(opened) == "Mon 30 Nov 21:00Z"
+    assert dated(opened.astimezone(ZoneInfo("Europe/Berlin"))) == "Mon 30 Nov 22:00+0100"
 
 
 def test_a_variable_comes_split_at_its_blanks() -> None:
