@@ -68,7 +68,7 @@ ROWS = {
     ),
     "its targets never become healthy": Row(
         condition=bad("images_whose_targets_stay_unhealthy"),
-        says="on new hosts",
+        says="(Task failed ELB health checks in (target-group api-targets)) on new hosts",
         balanced=True,
     ),
     "its hosts die after ten minutes": Row(
