@@ -84,13 +84,22 @@ def test_a_bad_image_is_stopped_at_the_canary_over_http_and_taken_back() -> None
     stage.sim.conditions.images_that_crash_tasks.add(stage.new_image["web"])
     stage.sim.alarms.put("errors")
     before, watch = bounds(stage), Watch(stage, Policy())
+    old = set(stage.sim.scaling.groups["web"].members)
     words = ("--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s", "--alarm", "errors")
     with endpoint(stage) as environment:
         halted = ecsroll(environment, "replace", *words)
+        group = stage.sim.scaling.groups["web"]
+        image = stage.sim.scaling.fleet.source(group).data["ImageId"]
+        hosts = [host for host in stage.sim.clusters.clusters["demo"].registered if host.instance.id in old]
+        statuses = [host.status for host in hosts if host.instance.state == "running"]
         back = ecsroll(environment, "rollback", *words)
-    result = json.loads(halted.stdout.splitlines()[-1])
-    assert (halted.returncode, result["result"]) == (5, "halted"), halted.stderr
-    assert "ended by themselves" in result["reason"]
+    lines = [json.loads(line) for line in halted.stdout.splitlines()]
+    assert (halted.returncode, lines[-1]["result"]) == (5, "halted"), halted.stderr
+    assert "ended by themselves" in lines[-1]["reason"]
+    assert image == stage.old_image["web"]
+    assert set(statuses) == {"ACTIVE"}, "the canary serves again"
+    drained = [host for line in lines if line.get("event") == "drain_started" for host in line["hosts"] if host in old]
+    assert len(drained) <= 3, "canaries whose tasks landed on old hosts tell nothing, three times at most"
     assert back.returncode == 0, back.stderr
     assert bounds(stage) == before
     watch.look()
