@@ -81,7 +81,7 @@ def _crash_loop(turn: Turn) -> str | None:
         on_new = [crash for crash in crashes if crash.host in young]
         # What had ended before is still remembered by AWS for its hour, and is counted along.
         if len(on_new) >= CRASHES + before:
-            return f"{_crashed(name, on_new)} on new hosts; {_compared(before)}"
+            return f"{_crashed(name, on_new)} on new hosts{_since(on_new)}; {_compared(before)}"
         if len(crashes) >= before + max(CRASHES, math.ceil(turn.seen.services[name].desired / SHARE)):
             return f"{_crashed(name, crashes)} in the last hour; {_compared(before)}"
     return None
@@ -99,13 +99,18 @@ def _driven_off(turn: Turn) -> str | None:
     for name in sorted({name for host in canaries for name in drain.services_on(host, turn.seen)} - sound_there(turn)):
         crashes = [crash for crash in turn.seen.crashes if crash.service == name and crash.host in young]
         if crashes and name not in turn.roll.before.crashes:
-            return f"{_crashed(name, crashes)} on new hosts, and none runs well there; {NOT_BEFORE}"
+            return f"{_crashed(name, crashes)} on new hosts{_since(crashes)}, none runs well there; {NOT_BEFORE}"
     return None
 
 
 def _crashed(name: str, crashes: list[Crash]) -> str:
     what = Counter(crash.what for crash in crashes).most_common(1)[0][0]
     return f"{len(crashes)} task(s) of {name} ended by themselves ({what})"
+
+
+def _since(crashes: list[Crash]) -> str:
+    first = min((crash.at for crash in crashes if crash.at is not None), default=None)
+    return f" since {first:%H:%M:%S}Z" if first else ""
 
 
 def _compared(before: int) -> str:

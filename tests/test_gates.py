@@ -89,6 +89,11 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
         memory(),
         "3 task(s) of shop ended by themselves (exit code 1) on new hosts; none did in the hour before the roll",
     ),
+    "the first of them tells since when": (
+        rolling(*HOSTS, crashes=tuple(replace(one, at=ago(2)) for one in crashes(3, "i-3")), **SHOP),
+        memory(),
+        "3 task(s) of shop ended by themselves (exit code 1) on new hosts since 02:58:00Z; none did *",
+    ),
     "two of them are not enough": (rolling(*HOSTS, crashes=crashes(2, "i-3"), **SHOP), memory(), ""),
     "as many ended before the roll": (
         rolling(*HOSTS, crashes=crashes(5, "i-3"), **SHOP, **before(shop=3)),
@@ -138,7 +143,7 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "the canary is empty, but a task of it had failed on a new host before it ran on an old one": (
         rolling(*KEPT, page=TRIED, crashes=crashes(1, "i-3"), tasks=[gone("t1", "i-1"), task("t2", "i-2")], **SHOP),
         memory(),
-        "1 task(s) of shop ended by themselves (exit code 1) on new hosts, and none runs well there; none did *",
+        "1 task(s) of shop ended by themselves (exit code 1) on new hosts, none runs well there; none did *",
     ),
     "another one runs well there": (
         rolling(*KEPT, page=TRIED, crashes=crashes(1, "i-3"), tasks=[gone("t1", "i-1"), task("t2", "i-3")], **SHOP),
