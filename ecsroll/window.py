@@ -78,6 +78,9 @@ def windows(words: Sequence[str]) -> tuple[Window, ...]:
     sentence.
     """
     text = " ".join(words).strip()
+    if words and not text:
+        # A roll at noon, because a script's variable was not set, is not what anybody wanted.
+        raise ValueError(f"{text!r} is no window: leave --window out to drain at any time, or write 00:00-24:00")
     found: list[Window] = []
     at = 0
     while at < len(text):

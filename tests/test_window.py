@@ -111,6 +111,8 @@ def test_a_variable_comes_split_at_its_blanks() -> None:
 
 
 WRONG = {
+    "nothing, as of a variable that is not set": ("", "'' is no window: leave --window out to drain at any time"),
+    "blanks": ("  ", "is no window"),
     "no times": ("Mon-Fri", "'Mon-Fri' is no window"),
     "one time": ("22:00", "'22:00' is no window"),
     "something behind it": ("22:00-23:00 UTC!?, really", "no time zone"),
