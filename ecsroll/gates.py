@@ -134,7 +134,6 @@ def _lost_host(turn: Turn) -> str | None:
     seen = turn.seen
     gone = [name for name in turn.memory.hatched if name not in seen.hosts]
     gone += [host.id for host in seen.of(turn.group) if _new(turn, host) and host.leaving and not _ours(host)]
-    gone = [name for name in gone if not turn.expects("gone", name)]
     if not gone:
         return None
     return f"{gone[0]}, launched by this roll, has ended by itself while the canary was on trial; nobody had drained it"

@@ -216,11 +216,6 @@ LOST: dict[str, tuple[Snapshot, Memory, str]] = {
         memory(),
         "",
     ),
-    "a new host that this roll has just terminated is gone": (
-        rolling(old("i-1"), old("i-2"), new("i-3", lifecycle="Terminating"), page=TRIED, **CARRIED),
-        memory(expected={"gone:i-3": ago(0.2)}),
-        "i-3*",
-    ),
     "an old host is being taken away": (
         rolling(old("i-1"), old("i-2", lifecycle="Terminating"), new("i-3"), page=TRIED, **CARRIED),
         memory(),
@@ -723,6 +718,12 @@ REJECTED = {
 @pytest.mark.parametrize("row", table(REJECTED))
 def test_a_judged_stop_on_trial(row: Row) -> None:
     assert outcome(row) == row.told
+
+
+def test_after_a_stop_the_trial_begins_anew() -> None:
+    tried = TRIED | {"canary_tries": 2, "bake_since": ago(4), "pointed": ()}
+    page = noted(decide(rolling(*HOSTS, page=tried, group=BACK), STOP, BAKES)[0])
+    assert (page.canaries, page.canary_tries, page.bake_since) == ((), 0, None)
 
 
 def test_a_stop_of_a_rollback_goes_on_with_the_rollback() -> None:

@@ -10,19 +10,21 @@ import pytest
 
 from ecsroll.act import Actor
 from ecsroll.aws import Aws
+from ecsroll.drain import Kind
 from ecsroll.engine import Round, Ways, rounds
+from ecsroll.events import Event
 from ecsroll.explore import explore
 from ecsroll.forecast import _range
 from ecsroll.habits import learn
 from ecsroll.images import choose_images
 from ecsroll.model import Policy
 from ecsroll.observe import Observer
-from ecsroll.rehearsal import Night, Rehearsal, rehearse
+from ecsroll.rehearsal import Night, Rehearsal, Step, rehearse
 from ecsroll.simulator.stage import GroupSet, Stage
 from ecsroll.turn import outdated_by_group
 from ecsroll.window import windows
 from tests.rolls import cut_off, stage_of
-from tests.scenarios import LOGS, WORKER, policy
+from tests.scenarios import LOGS, WORKER, policy, run_a_task
 from tests.test_forecast import NO_OTHERS, foreseen
 from tests.test_plan import planned, rehearsed
 
@@ -113,6 +115,15 @@ def test_nights_cost_the_room_that_the_group_keeps_but_not_the_time_of_a_plan() 
     assert told.rounds < 150
 
 
+def test_what_holds_the_roll_in_a_later_night_is_told() -> None:
+    stage = four_hosts()
+    run_a_task(stage, 900_000, host=0)
+    how = policy(windows=windows(["21:00-21:06"]), outside_window="exit", drain_timeout=3 * MINUTE)
+    told = rehearsal_of(stage, how)
+    assert (told.verdict.result, told.runs) == ("halted", 2), told.verdict.reason
+    assert told.held == {Kind.STANDALONE}
+
+
 def test_the_rest_of_a_roll_that_waits_for_its_window_is_told_from_now_on() -> None:
     stage = four_hosts()
     cut_off(stage, policy(windows=windows(["20:00-22:00"])), 12)
@@ -155,6 +166,18 @@ def test_a_last_night_with_one_host_may_be_saved() -> None:
     low, _, high = _range([run, run, run], 13)
     assert low == timedelta(hours=1), "when the first window shuts"
     assert high > run.took
+
+
+@pytest.mark.parametrize(("last_drain", "another_night"), [(30, False), (57, True)])
+def test_a_last_drain_shortly_before_the_window_shuts_may_slip_into_the_next_one(
+    last_drain: int, *, another_night: bool
+) -> None:
+    drained = Step(after=last_drain * MINUTE, event=Event(kind="drain_started", at=EVENING, facts={}))
+    run = replace(told(9, took=59 * MINUTE), steps=(drained,))
+    _, likely, high = _range([run, run, run], 9)
+    assert likely == run.took
+    assert (high > timedelta(hours=24)) == another_night
+    assert high < timedelta(hours=24, minutes=5)
 
 
 def test_runs_of_other_nights_make_the_range_and_not_the_likely_time() -> None:

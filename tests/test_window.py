@@ -12,7 +12,25 @@ from ecsroll.policy import settle
 from ecsroll.simulator.stage import GroupSet
 from ecsroll.window import closes, dated, opens, windows
 from tests import scenarios as s
-from tests.builders import NOW, ROLL, Row, memory, new, old, outcome, rolling, row, say, seen, table
+from tests.builders import (
+    NEW,
+    NOW,
+    OLD,
+    ROLL,
+    Row,
+    group,
+    launches,
+    memory,
+    new,
+    old,
+    outcome,
+    roll,
+    rolling,
+    row,
+    say,
+    seen,
+    table,
+)
 from tests.console import ecsroll
 from tests.rolls import Death, Told, carry_out, stage_of
 from tests.scenarios import LOGS, WORKER, policy
@@ -153,6 +171,12 @@ DECISIONS = {
         seen(old("i-1"), roll=None), f"wait window prod: {WAITS}", policy=replace(SHUT, images={"web/lt-1": "ami-x"})
     ),
     "the next group is not begun": row(seen(old("i-1")), "note web", f"wait window web: {WAITS}", policy=SHUT),
+    "the next group is not pointed at the target either": row(
+        seen(old("i-1"), roll=roll(images={"web/lt-1": NEW}), groups=group(1, launches=(launches(OLD, "1"),))),
+        "note web",
+        f"wait window web: {WAITS}",
+        policy=SHUT,
+    ),
     "no room is asked for": row(
         rolling(old("i-1"), old("i-2"), page={"room": None, "rebalance": None}, group={"desired": 2, "min": 1}),
         f"wait window web: {WAITS}",
