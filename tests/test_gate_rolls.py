@@ -178,3 +178,15 @@ def test_the_gate_stays_open(row: Row) -> None:
     told = play(row)
     assert told.verdict is not None
     assert (told.verdict.result, told.verdict.remaining) == ("done", 0), told.verdict.reason
+
+
+def test_a_new_alarm_stops_the_roll_within_one_round() -> None:
+    row = SHUT["an alarm goes off"]
+    told = play(row)
+    since = told.stage.sim.alarms.alarms["errors"].since
+    rounds = [step.round for step in told.steps]
+    went_off = told.stage.sim.world.epoch + timedelta(seconds=since)
+    first = next(each for each in rounds if each.seen.at >= went_off)
+    assert first.memory.stop is not None, "the first picture after it went off"
+    assert first.memory.stop.at == first.seen.at
+    assert first.seen.at - went_off <= row.policy.poll_interval + timedelta(seconds=5)
