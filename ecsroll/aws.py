@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -25,6 +27,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as Unreachable
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from ecsroll.clock import Clock
@@ -139,9 +142,13 @@ def session(region: str | None = None, profile: str | None = None, *, call_timeo
 
     Raises UsageError without a region or with an unknown profile, AwsUnavailable without credentials.
     """
+    core = botocore.session.Session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_in_utc)
     try:
         # boto3 knows only AWS_DEFAULT_REGION; the AWS CLI's other kin, Lambda and ECS set AWS_REGION.
-        made = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
+        made = boto3.Session(
+            region_name=region or os.environ.get("AWS_REGION"), profile_name=profile, botocore_session=core
+        )
         found = made.get_credentials()
     except ProfileNotFound as error:
         raise UsageError(
@@ -155,6 +162,12 @@ def session(region: str | None = None, profile: str | None = None, *, call_timeo
         hint = "run aws configure sso (or aws login), set AWS_PROFILE, or give the task a role"
         raise AwsUnavailable("no AWS credentials were found", hint=hint)
     return _Session(made, call_timeout)
+
+
+def _in_utc(said: Any) -> datetime:
+    """A time of an answer. botocore gives some in the machine's own zone, and what is told says Z."""
+    found: datetime = parse_timestamp(said)
+    return found.astimezone(UTC)
 
 
 def place_of(region: str | None = None, profile: str | None = None) -> tuple[str | None, str]:

@@ -7,7 +7,7 @@ from ecsroll import drain
 from ecsroll.model import Host, Snapshot, Task
 from ecsroll.turn import Turn
 
-__all__ = ["TRIES", "drained_canaries", "inconclusive", "judge", "release", "tries_canary", "why_kept"]
+__all__ = ["TRIES", "drained_canaries", "inconclusive", "judge", "release", "sound_there", "tries_canary", "why_kept"]
 
 TRIES = 3
 """Canaries whose tasks may all land on old hosts before the roll says that it can not tell."""
@@ -32,9 +32,9 @@ def judge(turn: Turn) -> bool:
     _watch_bake(turn, landed)
     if calm < turn.policy.good_readings:
         return False
-    if not turn.policy.bake or _baked(turn):
+    if not turn.policy.bake or (_baked(turn) and not _tries_another(turn)):
         turn.page = replace(turn.page, canary_passed=True)
-    elif not landed and turn.page.bake_since is None:
+    elif _baked(turn) or (not landed and turn.page.bake_since is None):
         _let_go(turn)
     return False
 
@@ -113,8 +113,31 @@ def _baked(turn: Turn) -> bool:
     return since is not None and turn.seen.at - since >= turn.policy.bake
 
 
+def sound_there(turn: Turn) -> set[str]:
+    """Services of which a task runs on a new host, healthy by every check that there is."""
+    return {task.service or "" for host, task in _landed(turn) if _sound(turn, host, task)}
+
+
+def _tries_another(turn: Turn) -> bool:
+    """Services behind a load balancer all of whose tasks landed on old hosts: the next host is canary for them.
+
+    A worker that runs well on the new image says nothing of targets that never become healthy there.
+    """
+    sound = sound_there(turn)
+    drained = drained_canaries(turn)
+    unproven = {
+        name
+        for host in drained
+        for name in drain.services_on(host, turn.seen)
+        if turn.seen.services[name].target_groups and name not in sound
+    }
+    others = [host for host in turn.old if host not in drained]
+    carried = unproven & {name for host in others for name in drain.services_on(host, turn.seen)}
+    return bool(carried) and turn.page.canary_tries + 1 < TRIES
+
+
 def _let_go(turn: Turn) -> None:
-    """All landed on old hosts, which proves nothing: the canary goes, and the next host is canary."""
+    """What landed on old hosts proves nothing: the canary goes, and the next host is canary."""
     tries = turn.page.canary_tries + 1
     if tries < TRIES:
         turn.page = replace(turn.page, canary_tries=tries, canaries=())

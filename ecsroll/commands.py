@@ -37,7 +37,7 @@ from ecsroll.policy import noted
 from ecsroll.preflight import preflight
 from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
-from ecsroll.turn import entries, outdated_by_group
+from ecsroll.turn import outdated_by_group
 
 __all__ = [
     "Run",
@@ -452,19 +452,8 @@ def status(aws: Aws, cluster: str, policy: Policy) -> Result:
 
 
 def _outdated(seen: Snapshot, policy: Policy) -> dict[str, int]:
-    """Hosts that a roll under way still has to replace; empty without one, as nothing says then what is outdated.
-
-    A halt takes the target off the page: then what the roll was to launch counts.
-    """
-    if seen.roll is None:
-        return {}
-    roll = seen.roll
-    pages = {
-        name: page if page.pointed else replace(page, pointed=entries(seen.groups[name], roll))
-        for name, page in seen.ledgers.items()
-        if name in seen.groups
-    }
-    return outdated_by_group(replace(seen, ledgers=pages), policy)
+    """Hosts that a roll under way still has to replace; empty without one, as nothing says then what is outdated."""
+    return outdated_by_group(seen, policy) if seen.roll else {}
 
 
 def _standing(seen: Snapshot) -> str:

@@ -384,12 +384,15 @@ def _unavailable(turn: Turn) -> int:
 
 
 def _affordable(turn: Turn, candidates: list[Host]) -> list[Host]:
-    """As many as leave enough ready hosts; one that is not ready costs nothing."""
+    """As many as leave enough ready hosts; one that is not ready costs nothing.
+
+    One that serves and only lacks some good readings is not that: in the first rounds of a life no new host has them.
+    """
     ready, need = len(turn.ready), _need(turn)
     batch = []
     for host in candidates:
         cost = turn.is_ready(host)
-        if cost and ready - 1 < need:
+        if ready - cost < need and (cost or turn.memory.shaky.get(host.id)):
             continue
         ready -= cost
         batch.append(host)

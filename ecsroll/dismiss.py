@@ -85,9 +85,12 @@ def dismiss(turn: Turn) -> bool:
 
 
 def _unknown_to_ecs(turn: Turn) -> list[Host]:
-    """A surplus that has not registered when a roll is ended carries no task, and need not be drained first."""
+    """A surplus that has not registered when a roll is ended carries no task, and need not be drained first.
+
+    Not one that comes to make the zones even: then a host of the fullest goes.
+    """
     room = turn.page.room
-    if room is None or not turn.roll.aborting:
+    if room is None or not turn.roll.aborting or turn.page.lopsided:
         return []
     unknown = [host for host in turn.live if host.arn is None and host.lifecycle == "InService"]
     noted = [host for host in unknown if host.id in room.shrinking]

@@ -2,7 +2,8 @@
 
 The likely time is the mean of three rehearsals: with durations as they were learned, and with what is not known about
 them leaning to the quick and to the slow side. The range is what these three span, and a margin for chance, which is
-smaller the more hosts there are.
+smaller the more hosts there are. Where hosts are drained in windows only, the nights in between belong to the time, and
+a host more or less in one of them may take (or save) the next one.
 """
 
 import math
@@ -17,6 +18,7 @@ from ecsroll.model import Amount, Policy, Snapshot
 from ecsroll.policy import spelled
 from ecsroll.rehearsal import Rehearsal, rehearse
 from ecsroll.terrain import Terrain
+from ecsroll.window import opens
 
 __all__ = ["Forecast", "Option", "foresee", "name_of"]
 
@@ -92,7 +94,7 @@ def foresee(
             skipped.append(name_of(other))
     options.sort(key=lambda option: option.rehearsal.tally.peak)
     best, why = _recommended(options)
-    low, likely, high = _range([run.took for run in well or runs], sum(outdated.values()))
+    low, likely, high = _range(well or runs, sum(outdated.values()))
     return Forecast(
         main=main,
         halted=tuple(run for run in runs if not run.well),
@@ -108,11 +110,33 @@ def foresee(
     )
 
 
-def _range(took: Sequence[timedelta], hosts: int) -> tuple[timedelta, timedelta, timedelta]:
-    seconds = [each.total_seconds() for each in took]
-    margin = MARGIN + CHANCE / math.sqrt(max(1, hosts)) if len(seconds) > 1 else UNREHEARSED
-    low, high = min(seconds) * (1 - margin), max(seconds) * (1 + margin)
-    return timedelta(seconds=low), timedelta(seconds=fmean(seconds)), timedelta(seconds=high)
+def _range(runs: Sequence[Rehearsal], hosts: int) -> tuple[timedelta, timedelta, timedelta]:
+    margin = MARGIN + CHANCE / math.sqrt(max(1, hosts)) if len(runs) > 1 else UNREHEARSED
+    nights = len(runs[0].nights)
+    alike = [run.took.total_seconds() for run in runs if len(run.nights) == nights]
+    likely = timedelta(seconds=fmean(alike))
+    low, high = min(_soonest(run, margin) for run in runs), max(_latest(run, margin) for run in runs)
+    return low, likely, high
+
+
+def _soonest(run: Rehearsal, margin: float) -> timedelta:
+    """A last night with few hosts in it is saved where the nights before it go a little better."""
+    if len(run.nights) > 1 and run.well:
+        before = sum(night.replaced for night in run.nights[:-1])
+        if run.nights[-1].replaced <= math.ceil(margin * before):
+            return run.nights[-2].shuts - run.began
+    return run.took - margin * (run.took - run.idle)
+
+
+def _latest(run: Rehearsal, margin: float) -> timedelta:
+    """Where the last drain would only begin after the window has shut, it begins when the next one opens."""
+    worked = run.took - run.idle
+    drains = [step.after for step in run.steps if step.event.kind == "drain_started"]
+    if run.nights and run.well and drains and run.began + drains[-1] + margin * worked >= run.nights[-1].shuts:
+        again = opens(run.policy.windows, run.nights[-1].shuts)
+        assert again is not None
+        return again - run.began + (1 + margin) * (run.took - drains[-1])
+    return run.took + margin * worked
 
 
 # Other ways ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ecsroll import drain
-from ecsroll.canary import tries_canary
+from ecsroll.canary import drained_canaries, sound_there, tries_canary
 from ecsroll.ledger import Baseline
 from ecsroll.model import Crash, Host, Policy, Snapshot
 from ecsroll.policy import spelled
@@ -86,15 +86,36 @@ def _crash_loop(turn: Turn) -> str | None:
         on_new = [crash for crash in crashes if crash.host in young]
         # What had ended before is still remembered by AWS for its hour, and is counted along.
         if len(on_new) >= CRASHES + before:
-            return f"{_crashed(name, on_new)} on new hosts; {_compared(before)}"
+            return f"{_crashed(name, on_new)} on new hosts{_since(on_new)}; {_compared(before)}"
         if len(crashes) >= before + max(CRASHES, math.ceil(turn.seen.services[name].desired / SHARE)):
             return f"{_crashed(name, crashes)} in the last hour; {_compared(before)}"
+    return None
+
+
+def _driven_off(turn: Turn) -> str | None:
+    """The canary is empty, but its tasks had failed on a new host before they ran on old ones: that proves it bad.
+
+    Not where they failed before the roll, too, and not where another one of the service runs well on a new host.
+    """
+    canaries = drained_canaries(turn) if tries_canary(turn) else []
+    if not canaries or any(turn.held_by(host) for host in canaries):
+        return None
+    young = {host.arn for host in turn.seen.of(turn.group) if host.launched_at > turn.page.newest}
+    for name in sorted({name for host in canaries for name in drain.services_on(host, turn.seen)} - sound_there(turn)):
+        crashes = [crash for crash in turn.seen.crashes if crash.service == name and crash.host in young]
+        if crashes and name not in turn.roll.before.crashes:
+            return f"{_crashed(name, crashes)} on new hosts{_since(crashes)}, none runs well there; {NOT_BEFORE}"
     return None
 
 
 def _crashed(name: str, crashes: list[Crash]) -> str:
     what = Counter(crash.what for crash in crashes).most_common(1)[0][0]
     return f"{len(crashes)} task(s) of {name} ended by themselves ({what})"
+
+
+def _since(crashes: list[Crash]) -> str:
+    first = min((crash.at for crash in crashes if crash.at is not None), default=None)
+    return f" since {first:%H:%M:%S}Z" if first else ""
 
 
 def _compared(before: int) -> str:
@@ -118,7 +139,6 @@ def _lost_host(turn: Turn) -> str | None:
     seen = turn.seen
     gone = [name for name in turn.memory.hatched if name not in seen.hosts]
     gone += [host.id for host in seen.of(turn.group) if _new(turn, host) and host.leaving and not _ours(host)]
-    gone = [name for name in gone if not turn.expects("gone", name)]
     if not gone:
         return None
     return f"{gone[0]}, launched by this roll, has ended by itself while the canary was on trial; nobody had drained it"
@@ -150,7 +170,7 @@ def _canary_not_whole(turn: Turn) -> str | None:
     return None
 
 
-GATES = (_alarm, _crash_loop, _unsteady, _lost_host, _unsound, _canary_not_whole)
+GATES = (_alarm, _crash_loop, _driven_off, _unsteady, _lost_host, _unsound, _canary_not_whole)
 
 
 # What is waited for between two steps ------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def _evens_out(turn: Turn) -> bool:
     come nearer to one another, so it ends also where a zone has no capacity.
     """
     page, room = turn.page, turn.page.room
-    if room is None or room.borrowed or room.shrinking or turn.roll.aborting or len(turn.live) != turn.group.desired:
+    if room is None or room.borrowed or room.shrinking or len(turn.live) != turn.group.desired:
         return False
     measure = asg.lopsided(turn.live)
     even = asg.uneven(turn.live, turn.group.zones) <= max(1, page.uneven)

@@ -116,6 +116,8 @@ class Crash:
     host: str
     what: str
     """How it ended, in a few words."""
+    at: datetime | None = None
+    """When, by AWS's clock: to be told, never compared with ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ecsroll.aws import Aws
 from ecsroll.commands import Screen, intended
@@ -15,10 +17,12 @@ from ecsroll.habits import Habit, Habits, learn
 from ecsroll.lease import standing
 from ecsroll.model import Finding, Memory, Policy, Snapshot
 from ecsroll.observe import Observer
+from ecsroll.policy import spelled
 from ecsroll.preflight import allowed
 from ecsroll.rehearsal import Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
 from ecsroll.turn import outdated_by_group
+from ecsroll.window import dated
 
 __all__ = ["plan"]
 
@@ -49,8 +53,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     seen = replace(seen, epoch=standing(aws, cluster).epoch + 1)
     forecast: Forecast | None = None
     try:
-        # The replica has no alarms, and its night begins when the window opens.
-        calm = replace(policy, windows=(), alarms=())
+        calm = replace(policy, alarms=())  # the replica has none
         forecast = foresee(terrain, seen, calm, learn(terrain), outdated, aws.clock.elapsed)
         findings = (*findings, *_foreseen(forecast))
     except Unrehearsable as error:
@@ -89,7 +92,7 @@ def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
         return ()
     first, verdict = forecast.halted[0], forecast.halted[0].verdict
     wait = first.longest[0][0] if first.longest else None
-    minutes = round(first.took.total_seconds() / 60)
+    took = spelled(first.took) if first.policy.windows else f"{round(first.took.total_seconds() / 60)} min"
     often = f" (in {len(forecast.halted)} of {forecast.tried} rehearsals)" if forecast.tried > 1 else ""
     # Only standalone tasks hold it, and nobody but their owner knows when they end; or every host is replaced by then.
     certain = len(forecast.halted) == forecast.tried and first.held != {Kind.STANDALONE} and verdict.remaining > 0
@@ -98,10 +101,16 @@ def _foreseen(forecast: Forecast) -> tuple[Finding, ...]:
             code="EC180",
             severity="blocking" if certain else "warning",
             subject=wait.subject if wait else first.last.seen.cluster,
-            measured=f"halts after {minutes} min{often}, {verdict.remaining} host(s) left: {verdict.reason}",
-            fix=next((fix for kind, fix in _FIXES.items() if kind in first.held), "mend that, and plan again"),
+            measured=f"halts after {took}{often}, {verdict.remaining} host(s) left: {verdict.reason}",
+            fix=next((fix for kind, fix in _FIXES.items() if kind in first.held), _mend(first)),
         ),
     )
+
+
+def _mend(halted: Rehearsal) -> str:
+    if halted.endless and halted.policy.windows:
+        return "give a longer --window, or more hosts at once (--max-surge), and plan again"
+    return "mend that, and plan again"
 
 
 # As JSON ---------------------------------------------------------------------------------------------------------
@@ -121,18 +130,31 @@ def _result(
         next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
         remaining=hosts,
         findings=findings,
-        more={"plan": _plain(forecast) if forecast else None},
+        more={"plan": _plain(forecast, seen.at) if forecast else None},
     )
 
 
 def _sentence(hosts: int, forecast: Forecast | None) -> str:
     if forecast is None:
         return f"{hosts} host(s) would be replaced; how long it takes is not known"
+    main = forecast.main
+    if main.endless:
+        return f"{hosts} host(s) to replace: {main.verdict.reason}"
+    if main.nights:
+        first, rest = main.nights[0], len(main.nights) - 1
+        within = f"in {rest + 1} windows: {first.replaced} in the first one" if rest else "in one window"
+        return f"{hosts} host(s) would be replaced {within}, from {dated(_local(first.opens, main))} on"
     low, high = (round(each.total_seconds() / 60) for each in (forecast.low, forecast.high))
     return f"{hosts} host(s) would be replaced in {low} to {high} minutes"
 
 
-def _plain(forecast: Forecast) -> dict[str, Any]:
+def _local(moment: datetime, rehearsal: Rehearsal) -> datetime:
+    """In the time zone of the policy's (first) window, as whoever wrote it would say it."""
+    windows = rehearsal.policy.windows
+    return moment.astimezone(ZoneInfo(windows[0].zone) if windows else UTC)
+
+
+def _plain(forecast: Forecast, now: datetime) -> dict[str, Any]:
     main = forecast.main
     best = forecast.recommended
     return {
@@ -141,6 +163,23 @@ def _plain(forecast: Forecast) -> dict[str, Any]:
             "likely": round(forecast.likely.total_seconds()),
             "high": round(forecast.high.total_seconds()),
         },
+        "begins": _local(main.began, main).isoformat(),
+        "ends": {
+            "low": _local(main.began + forecast.low, main).isoformat(),
+            "likely": _local(main.began + forecast.likely, main).isoformat(),
+            "high": _local(main.began + forecast.high, main).isoformat(),
+        },
+        "windows": [
+            {
+                "opens": _local(night.opens, main).isoformat(),
+                "opens_in": round((night.opens - now).total_seconds()),
+                "shuts": _local(night.shuts, main).isoformat(),
+                "replaced": night.replaced,
+                "remaining": night.remaining,
+            }
+            for night in main.nights
+        ],
+        "runs": main.runs,
         "result": main.verdict.result,
         "reason": main.verdict.reason,
         "rounds": main.rounds,

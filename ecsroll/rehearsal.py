@@ -14,20 +14,28 @@ from ecsroll.drain import Kind
 from ecsroll.engine import Round, Ways, rounds
 from ecsroll.errors import AwsRefusal, NotFound
 from ecsroll.events import Event
+from ecsroll.gates import outside_words
 from ecsroll.habits import Habits
 from ecsroll.model import Host, Policy, Snapshot, Verdict, Wait
 from ecsroll.observe import Observer
 from ecsroll.replica import replica
+from ecsroll.simulator import Simulation
 from ecsroll.simulator.world import Durations, Refusal
 from ecsroll.tally import Tally
 from ecsroll.terrain import Terrain
+from ecsroll.turn import outdated_by_group
+from ecsroll.window import closes, opens
 
-__all__ = ["Moves", "Rehearsal", "Step", "Unrehearsable", "rehearse"]
+__all__ = ["Moves", "Night", "Rehearsal", "Step", "Unrehearsable", "rehearse"]
 
 LONGEST = 5
 """Waits that are remembered."""
 MOST_ROUNDS = 20_000
 """Rounds after which a rehearsal is given up: at the usual interval more than three days."""
+MOST_NIGHTS = 14
+"""Windows after which it is given up: a plan is to be answered soon."""
+IN_VAIN = 3
+"""Windows in a row in which no host is replaced: then none ever is."""
 
 
 class Unrehearsable(Exception):  # noqa: N818 - nothing failed but the attempt to foresee
@@ -56,6 +64,17 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """A window that the roll takes up. What it begins before the window shuts, it finishes after it."""
+
+    opens: datetime
+    """When the window opens; when the roll begins, if it is open then."""
+    shuts: datetime
+    replaced: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """How a roll went on the replica."""
 
@@ -74,6 +93,15 @@ class Rehearsal:
     """Where the roll stopped itself: what held the hosts that it was draining then."""
     last: Round
     """The round that brought the verdict."""
+    began: datetime
+    nights: tuple[Night, ...] = ()
+    """The windows that it takes; none where the policy has none."""
+    idle: timedelta = timedelta()
+    """How long it did nothing but wait for a window, or was not run."""
+    runs: int = 1
+    """How often the command has to be run: it may have been told to exit when a window shuts."""
+    endless: bool = False
+    """It was given up before it had an end."""
 
     @property
     def well(self) -> bool:
@@ -115,13 +143,31 @@ def rehearse(
 def _rehearse(terrain: Terrain, seen: Snapshot, policy: Policy, habits: Habits, lean: float, seed: int) -> Rehearsal:
     sim = replica(terrain, seen, policy, durations(habits, lean), seed=seed)
     aws = Aws(sim, sim, workers=1, chance=Random(seed))  # noqa: S311 - the jitter of its retries
-    observer = Observer(aws, terrain.cluster, policy.groups, epoch=seen.epoch)
+    if seen.roll is None:
+        sim.sleep(_until(opens(policy.windows, sim.now()), sim).total_seconds())
     notes = _Notes(policy=policy, began=sim.now())
-    for step in rounds(observer, Actor(aws, observer), policy, sim, Ways(tell=notes.hear)):
+    while True:
+        _run(aws, sim, Observer(aws, terrain.cluster, policy.groups, epoch=seen.epoch), notes)
+        if notes.over:
+            return notes.rehearsal()
+        # Told to exit outside of a window, it did; whoever runs it runs it again in the next one.
+        notes.runs, notes.held = notes.runs + 1, None
+        notes.sleep(opens(policy.windows, sim.now()), sim)
+
+
+def _run(aws: Aws, sim: Simulation, observer: Observer, notes: "_Notes") -> None:
+    """The command, run once. Nights in which it only waits for the next window are slept through."""
+    for step in rounds(observer, Actor(aws, observer), notes.policy, sim, Ways(tell=notes.hear)):
         notes.read(step)
-        if step.number >= MOST_ROUNDS:
-            break
-    return notes.rehearsal()
+        if notes.endless:
+            return
+        waits = step.decision.waits
+        if waits and not step.decision.actions and all(wait.kind == "window" for wait in waits):
+            notes.sleep(waits[0].until, sim)
+
+
+def _until(moment: datetime | None, sim: Simulation) -> timedelta:
+    return max(timedelta(), moment - sim.now()) if moment else timedelta()
 
 
 @dataclass(slots=True)
@@ -139,9 +185,21 @@ class _Notes:
     """Tasks that moved: service, host, and when the host was first seen to be drained."""
     held: frozenset[Kind] | None = None
     last: Round | None = None
+    rounds: int = 0
+    runs: int = 1
+    idle: timedelta = timedelta()
+    slept: list[int] = field(default_factory=list)
+    """How many hosts there were to replace, each time that it waited for a window."""
+    nights: list[tuple[datetime, datetime, int]] = field(default_factory=list)
+    """Windows: when each opens and shuts, and how many hosts there are to replace when it does."""
+    next_one: datetime | None = None
+    """When the next window opens; None while one is open."""
 
     def read(self, step: Round) -> None:
         """A round's picture, before its actions are carried out."""
+        self.rounds += 1
+        if self.policy.windows:
+            self._read_window(step.seen)
         if self.last is not None:
             self.surplus += (step.seen.at - self.last.seen.at) * _surplus(self.last.seen)
         self.tally.read(step.seen)
@@ -149,11 +207,49 @@ class _Notes:
         if step.memory.stop is not None and self.held is None:
             self.held = frozenset(self._holds(step))
         for wait in step.decision.waits:
-            if wait.since is not None:
+            if wait.since is not None and wait.kind != "window":
                 waited = step.seen.at - wait.since
                 if wait.kind not in self.waited or waited >= self.waited[wait.kind][1]:
                     self.waited[wait.kind] = (wait, waited)
         self.last = step
+
+    def _read_window(self, seen: Snapshot) -> None:
+        shuts = closes(self.policy.windows, seen.at)
+        if shuts is None:
+            self.next_one = opens(self.policy.windows, seen.at)
+        elif self.next_one is not None or not self.nights:
+            self.nights.append((self.next_one or seen.at, shuts, _outdated(seen, self.policy)))
+            self.next_one = None
+        else:  # one window may follow upon another
+            self.nights[-1] = (self.nights[-1][0], shuts, self.nights[-1][2])
+
+    def sleep(self, until: datetime | None, sim: Simulation) -> None:
+        """Let the time pass in which the roll does nothing."""
+        wait = _until(until, sim)
+        self.idle += wait
+        self.slept.append(_outdated(self.last.seen, self.policy) if self.last else 0)
+        sim.sleep(wait.total_seconds())
+
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on for longer than anybody would want to foresee."""
+        return self.rounds >= MOST_ROUNDS or len(self.slept) > MOST_NIGHTS or self._in_vain
+
+    @property
+    def _in_vain(self) -> bool:
+        """As the last of these windows has shut there is as much left to do as before the first of them."""
+        left = self.slept[-IN_VAIN - 1 :]
+        return len(left) > IN_VAIN and left[0] == left[-1] > 0
+
+    @property
+    def over(self) -> bool:
+        """Whether its verdict is the last word; a roll that has exited for the window is run again in the next one."""
+        assert self.last is not None
+        stop, refused = self.last.memory.stop, self.last.decision.verdict
+        if self.endless or self.policy.outside_window != "exit" or refused is None:
+            return True
+        shut = outside_words(self.policy, stop.at if stop else self.last.seen.at)
+        return not (shut and refused.reason.startswith(shut))
 
     def _read_moves(self, seen: Snapshot) -> None:
         """The tasks of the hosts that the roll drains: read whole only from then on."""
@@ -174,13 +270,13 @@ class _Notes:
     def rehearsal(self) -> Rehearsal:
         """All of it."""
         assert self.last is not None
-        verdict = self.last.decision.verdict or Verdict(result="halted", reason="no end was in sight")
+        verdict = (self.last.decision.verdict if not self.endless else None) or self._no_end()
         longest = sorted(self.waited.values(), key=lambda pair: -pair[1])
         return Rehearsal(
             policy=self.policy,
             verdict=verdict,
             took=self.last.seen.at - self.began,
-            rounds=self.last.number,
+            rounds=self.rounds,
             steps=tuple(self._with_moves(step) for step in self.steps),
             moves=tuple(self._by_service(self.last.seen)),
             tally=self.tally,
@@ -188,7 +284,29 @@ class _Notes:
             longest=tuple(pair for pair in longest if pair[1])[:LONGEST],
             held=self.held or frozenset(),
             last=self.last,
+            began=self.began,
+            nights=tuple(self._told(self.last.seen)),
+            idle=self.idle,
+            runs=self.runs,
+            endless=self.endless,
         )
+
+    def _no_end(self) -> Verdict:
+        assert self.last is not None
+        left = _outdated(self.last.seen, self.policy)
+        if self._in_vain:
+            return Verdict(result="halted", reason="no window is long enough to replace a host in it", remaining=left)
+        after = f" after {MOST_NIGHTS} windows" if len(self.slept) > MOST_NIGHTS else ""
+        return Verdict(result="halted", reason=f"no end was in sight{after}")
+
+    def _told(self, seen: Snapshot) -> Iterable[Night]:
+        """The windows, with what came of each; without one that has only just opened when it was given up."""
+        left = [*(outdated for _, _, outdated in self.nights[1:]), _outdated(seen, self.policy)]
+        told = [
+            Night(opens=begin, shuts=end, replaced=max(0, before - after), remaining=after)
+            for (begin, end, before), after in zip(self.nights, left, strict=False)
+        ]
+        return told[:-1] if self.endless else told
 
     def _with_moves(self, step: Step) -> Step:
         """A drain, with what it moves."""
@@ -204,6 +322,10 @@ class _Notes:
         for name, moments in sorted(times.items(), key=lambda pair: (min(pair[1]), pair[0])):
             tasks = seen.services[name].desired if name in seen.services else 0
             yield Moves(service=name, tasks=tasks, moved=len(moments), first=min(moments), last=max(moments))
+
+
+def _outdated(seen: Snapshot, policy: Policy) -> int:
+    return sum(outdated_by_group(seen, policy).values())
 
 
 def _drained(seen: Snapshot) -> list[Host]:

@@ -1,7 +1,8 @@
 """A plan -> what a person reads: how long, how much, what moves when, other ways, and what all of it supposes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 from rich import box
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ecsroll.policy import spelled
+from ecsroll.window import dated
 
 __all__ = ["planned"]
 
@@ -19,6 +21,8 @@ TOGETHER = 12
 """Seconds: what is done within one round stands on one line."""
 LINES = 36
 """Lines of a timeline that are shown: the first and the last ones of a long roll."""
+NIGHTS = 6
+"""Windows that are shown one by one."""
 SMALL = 10
 """Assumptions of one kind that are shown one by one."""
 WHAT = {
@@ -71,14 +75,51 @@ def _about(seconds: float) -> str:
 def _head(plan: Said) -> list[RenderableType]:
     time = plan["seconds"]
     lowest = f"{plan['lowest_capacity']:.0%} of {plan['lowest_service'] or 'every service'}"
-    rows = {
-        "time": f"{_about(time['low'])} to {_about(time['high'])}, most likely {_about(time['likely'])}",
-        "hosts at once": f"{plan['peak_hosts']} at most; {plan['surplus_host_hours']:.2f} host-hours more than without",
-        "moves per task": f"{plan['moves_per_task']:.2f} ({plan['moved']} moves, {plan['tasks']} tasks)",
-        "lowest capacity": lowest,
-    }
+    rows = [
+        ("time", f"{_about(time['low'])} to {_about(time['high'])}, most likely {_about(time['likely'])}"),
+        *zip(chain(("windows",), repeat("")), _windows(plan), strict=False),
+        (
+            "hosts at once",
+            f"{plan['peak_hosts']} at most; {plan['surplus_host_hours']:.2f} host-hours more than without",
+        ),
+        ("moves per task", f"{plan['moves_per_task']:.2f} ({plan['moved']} moves, {plan['tasks']} tasks)"),
+        ("lowest capacity", lowest),
+    ]
     end = [] if plan["result"] == "done" else [Text(f"  it ends {plan['result']}: {plan['reason']}", style="red")]
-    return [*(Text.assemble((f"  {name:<17}", "dim"), text) for name, text in rows.items()), *end]
+    return [*(Text.assemble((f"  {name:<17}", "dim"), text) for name, text in rows), *end]
+
+
+def _windows(plan: Said) -> list[str]:
+    """When the windows open that the roll takes, how far it comes in each, and when it is done."""
+    said = [_window(plan, one) for one in plan["windows"]]
+    if len(said) > NIGHTS:
+        said[NIGHTS - 2 : -1] = [f"… {len(said) - NIGHTS + 1} more like these"]
+    if said and plan["result"] == "done":
+        said.append(_done(*(datetime.fromisoformat(plan["ends"][each]) for each in ("low", "likely", "high"))))
+    if plan["runs"] > 1:
+        said.append("run the same command again in each of them: it exits when one has shut (--outside-window exit)")
+    return said
+
+
+def _window(plan: Said, one: Said) -> str:
+    opens, shuts = datetime.fromisoformat(one["opens"]), datetime.fromisoformat(one["shuts"])
+    if one["opens_in"] > 0:
+        first = f" (in {_time(one['opens_in'])})" if one is plan["windows"][0] else ""
+        when = f"opens {_dated(one['opens'])}{first}, for {spelled(shuts - opens)}"
+    else:
+        when = f"open now, until {_dated(one['shuts'])}"
+    before = one["replaced"] + one["remaining"]
+    return f"{when}: {one['replaced']} of {before} hosts replaced" if before else f"{when}: the rest is given back"
+
+
+def _done(low: datetime, likely: datetime, high: datetime) -> str:
+    if low.date() == high.date():
+        return f"done {dated(likely)} ({low:%H:%M} to {high:%H:%M})"
+    return f"done {dated(likely)} ({dated(low)} to {dated(high)})"
+
+
+def _dated(said: str) -> str:
+    return dated(datetime.fromisoformat(said))
 
 
 # What happens when ---------------------------------------------------------------------------------------------------

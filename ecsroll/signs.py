@@ -1,5 +1,6 @@
 """Signs that a roll does harm: alarms that were named, tasks that end by themselves. Read for the gates."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -97,4 +98,9 @@ def _crash(said: Mapping[str, Any], service: str) -> Crash | None:
     verdict = verdict_on(task) if task is not None else None
     if task is None or verdict is None or not verdict.kind.failed:
         return None
-    return Crash(task=task.arn, service=service, host=task.host or "", what=verdict.why[:120])
+    why = _TARGET_GROUP.sub(r"\1", verdict.why)
+    return Crash(task=task.arn, service=service, host=task.host or "", what=why[:120], at=task.at)
+
+
+_TARGET_GROUP = re.compile(r"arn:[\w-]+:elasticloadbalancing:[^/\s]*:targetgroup/([^/\s)]+)/\w+")
+"""Its name is what a person knows it by; the whole ARN leaves no room for anything else."""

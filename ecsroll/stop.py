@@ -1,7 +1,7 @@
 """What stops a roll before it spreads damage, and how it then ends: serving, undone, with its debts named. Pure."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ecsroll import asg, drain
@@ -197,14 +197,15 @@ def undrain(turn: Turn) -> bool:
     if back:
         turn.actions.append(Undrain(hosts=back, why="the roll stops: they serve again"))
         turn.wait("undo", turn.group.name, f"until {len(back)} host(s) are ACTIVE again")
-    _reject(turn)
+    _reject(turn, back)
     return bool(back) and not _out_of_patience(turn)
 
 
-def _reject(turn: Turn) -> None:
+def _reject(turn: Turn, back: Sequence[Host]) -> None:
     """New hosts that were judged bad on trial take no task any more: as many as were borrowed, the old ones do.
 
-    In one go with the old ones' return: ECS has then more tasks than it wants, and may stop healthy ones of them.
+    But enough hosts have to be left: where new ones have died, what was borrowed is not there. In one go with the old
+    ones' return: ECS has then more tasks than it wants, and may stop healthy ones of them.
     """
     room = turn.page.room
     if not _on_trial(turn) or room is None:
@@ -214,10 +215,14 @@ def _reject(turn: Turn) -> None:
     fresh = [host for host in fresh if not turn.expects("drain", host.id)]
     fresh.sort(key=lambda host: (-host.tasks, -crashed[host.arn or ""], host.id))
     number = max(0, room.borrowed - len(_duds(turn)) - len(_rejected(turn)))
-    if fresh[:number]:
+    serving = len(turn.ready) + sum(host.connected for host in back)
+    spare = serving - min(asg.natural(turn.group, room), turn.page.ready)
+    costly = [host for host in fresh if turn.is_ready(host)][max(0, spare) :]
+    doomed = tuple(host for host in fresh if host not in costly)[:number]
+    if doomed:
         mark = drain.mark(turn.epoch, turn.seen.at)
         why = "on trial, and judged bad: no more tasks are placed there"
-        turn.actions.append(Drain(hosts=tuple(fresh[:number]), mark=mark, why=why))
+        turn.actions.append(Drain(hosts=doomed, mark=mark, why=why))
 
 
 def _on_trial(turn: Turn) -> bool:

@@ -408,10 +408,14 @@ def last_failure(group: Group) -> str:
 
 
 def outdated_by_group(seen: Snapshot, policy: Policy) -> dict[str, int]:
-    """How many hosts of each group a roll would replace, or still has to."""
+    """How many hosts of each group a roll would replace, or still has to.
+
+    A halt takes the target off the page: then what the roll was to launch counts.
+    """
     roll = seen.roll or Roll(epoch=0, began=seen.at, groups=(), images=policy.images, policy={})
     counts: dict[str, int] = {}
     for name, group in seen.groups.items():
         page = seen.ledgers.get(name) or first_page(seen, Memory(), policy, roll, group)
+        page = replace(page, pointed=page.pointed or entries(group, roll))
         counts[name] = len(Turn(seen, Memory(), policy, roll, group, page).outdated)
     return counts

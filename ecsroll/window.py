@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["Window", "closes", "opens", "windows"]
+__all__ = ["Window", "closes", "dated", "opens", "windows"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 AHEAD = 9
@@ -57,6 +57,11 @@ def opens(windows: Sequence[Window], at: datetime) -> datetime | None:
     return max(min(begins), at.astimezone(UTC)) if begins else None
 
 
+def dated(at: datetime) -> str:
+    """A moment as a person says it who thinks in nights: ``Wed 25 Nov 22:00+0100``, in UTC ``Wed 25 Nov 21:00Z``."""
+    return f"{at:%a %d %b %H:%M}{f'{at:%z}' if at.utcoffset() else 'Z'}"
+
+
 _SHAPE = re.compile(
     r"(?:(?P<days>[a-z]{3}(?:[-,][a-z]{3})*|daily)\s+)?"
     r"(?P<begins>\d{1,2}:\d{2})\s*-\s*(?P<ends>\d{1,2}:\d{2})"
@@ -73,6 +78,9 @@ def windows(words: Sequence[str]) -> tuple[Window, ...]:
     sentence.
     """
     text = " ".join(words).strip()
+    if words and not text:
+        # A roll at noon, because a script's variable was not set, is not what anybody wanted.
+        raise ValueError(f"{text!r} is no window: leave --window out to drain at any time, or write 00:00-24:00")
     found: list[Window] = []
     at = 0
     while at < len(text):

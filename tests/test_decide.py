@@ -358,6 +358,14 @@ SLIDE = {
         "drain i-2",
         "wait boot i-3: is Pending",
     ),
+    "a host serves that this life has not seen for long: it is no sick one, and costs as much as any": row(
+        rolling(new("i-1"), new("i-2"), new("i-3", booting=True), wanted=2),
+        "wait successor web: 0 ready, 2 needed besides the next to be drained",
+        "wait boot i-1: *",
+        "wait boot i-2: *",
+        "wait boot i-3: *",
+        knows=memory(shaky={"i-1": 1, "i-2": 1}),
+    ),
     "more was ready at the start than the group wants: what it wants has to stay": row(
         rolling(old("i-1"), old("i-2"), new("i-3"), page={"ready": 5}),
         "drain i-1",

@@ -10,7 +10,7 @@ from ecsroll.ledger import ledger_from, text_of
 from ecsroll.model import Amount
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from tests import scenarios as s
-from tests.builders import ROLL, Row, new, old, outcome, page, rolling, room, row, table
+from tests.builders import OLD, ROLL, Row, launches, new, old, outcome, page, roll, rolling, room, row, table
 from tests.rolls import Act, carry_out, on, stage_of
 from tests.watch import Watch
 
@@ -21,11 +21,16 @@ def hosts(zones: str) -> list[object]:
     return [new(f"i-{number}", zone=zone) for number, zone in enumerate(zones, 1)]
 
 
-def done(zones: str, most: int = 11, **paged: object) -> object:
+LAUNCHES_OLD = {"launches": (launches(OLD, "1"),)}
+
+
+def done(zones: str, most: int = 11, *, ended: bool = False, **paged: object) -> object:
     """Every host is new, and everything but the floor was given back."""
     wanted = len(zones)
     said = {"room": room(0, wanted, floor=wanted, ceiling=most), "uneven": 0, **paged}
-    return rolling(*hosts(zones), wanted=wanted, surge=0, group={**TWO, "max": most}, page=said)  # type: ignore[arg-type]
+    back = {"pointed": (), "pointed_at": None} if ended else {}
+    group = {**TWO, "max": most, **(LAUNCHES_OLD if ended else {})}
+    return rolling(*hosts(zones), wanted=wanted, surge=0, group=group, page=said | back, roll=roll(aborting=ended))  # type: ignore[arg-type]
 
 
 EVEN = {
@@ -66,6 +71,24 @@ EVEN = {
         "note web",
         "size web *",
         "wait return web: *",
+    ),
+    "a roll that is being ended makes them even, too": row(
+        done("aaab", ended=True),  # type: ignore[arg-type]
+        "note web",
+        "size web 5..11 protected",
+        "wait room web: until MinSize reads 5",
+    ),
+    "it is being ended, and the one more has not registered yet: it is awaited, not sent away": row(
+        rolling(
+            *hosts("aaab"),  # type: ignore[arg-type]
+            new("i-5", zone="b", unregistered=True),
+            wanted=4,
+            group={**TWO, **LAUNCHES_OLD},
+            page={"pointed": (), "pointed_at": None, "uneven": 0, "lopsided": 10},
+            roll=roll(aborting=True),
+        ),
+        "wait successor web: *",
+        "wait boot i-5: has not registered with ECS",
     ),
     "the last time it got better: once more": row(
         done("aaab", lopsided=11),  # type: ignore[arg-type]

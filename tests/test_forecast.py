@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from statistics import median
 from typing import cast
@@ -106,6 +106,9 @@ def test_ways_that_come_to_the_same_are_rehearsed_once() -> None:
 # Which way -------------------------------------------------------------------------------------------------------
 
 
+BEGAN = datetime(2026, 11, 25, 22, tzinfo=UTC)
+
+
 def option(surge: int, minutes: float, moves: float = 1.0, *, result: str = "done") -> Option:
     tally = Tally(tasks=100, peak=10 + surge, moved={str(number) for number in range(round(100 * moves))})
     rehearsal = Rehearsal(
@@ -120,6 +123,7 @@ def option(surge: int, minutes: float, moves: float = 1.0, *, result: str = "don
         longest=(),
         held=frozenset(),
         last=cast("Round", None),
+        began=BEGAN,
     )
     return Option(policy=Policy(surge=Amount(surge)), rehearsal=rehearsal, asked=surge == 1)
 

@@ -106,7 +106,7 @@ ALARMED = replace(CAREFUL, alarms=("errors",), bake=timedelta())
 SHUT = {
     "tasks crash-loop on the new image": Row(
         before=bad("images_that_crash_tasks"),
-        says="ended by themselves (exit code 1) on new hosts; none did",
+        says="ended by themselves (exit code 1) on new hosts since 20:0",
         drained=1,
     ),
     "targets on the new image never become healthy": Row(
@@ -184,3 +184,15 @@ def test_the_gate_stays_open(row: Row) -> None:
     told = play(row)
     assert told.verdict is not None
     assert (told.verdict.result, told.verdict.remaining) == ("done", 0), told.verdict.reason
+
+
+def test_a_new_alarm_stops_the_roll_within_one_round() -> None:
+    row = SHUT["an alarm goes off"]
+    told = play(row)
+    since = told.stage.sim.alarms.alarms["errors"].since
+    rounds = [step.round for step in told.steps]
+    went_off = told.stage.sim.world.epoch + timedelta(seconds=since)
+    first = next(each for each in rounds if each.seen.at >= went_off)
+    assert first.memory.stop is not None, "the first picture after it went off"
+    assert first.memory.stop.at == first.seen.at
+    assert first.seen.at - went_off <= row.policy.poll_interval + timedelta(seconds=5)

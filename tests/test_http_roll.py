@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,13 +85,25 @@ def test_a_bad_image_is_stopped_at_the_canary_over_http_and_taken_back() -> None
     stage.sim.conditions.images_that_crash_tasks.add(stage.new_image["web"])
     stage.sim.alarms.put("errors")
     before, watch = bounds(stage), Watch(stage, Policy())
+    old = set(stage.sim.scaling.groups["web"].members)
     words = ("--cluster", "demo", "--yes", "--json", "--poll-interval", "0.2s", "--alarm", "errors")
+    began = stage.sim.now()
     with endpoint(stage) as environment:
-        halted = ecsroll(environment, "replace", *words)
+        halted = ecsroll(environment | {"TZ": "Asia/Kolkata"}, "replace", *words)
+        group = stage.sim.scaling.groups["web"]
+        image = stage.sim.scaling.fleet.source(group).data["ImageId"]
+        hosts = [host for host in stage.sim.clusters.clusters["demo"].registered if host.instance.id in old]
+        statuses = [host.status for host in hosts if host.instance.state == "running"]
         back = ecsroll(environment, "rollback", *words)
-    result = json.loads(halted.stdout.splitlines()[-1])
-    assert (halted.returncode, result["result"]) == (5, "halted"), halted.stderr
-    assert "ended by themselves" in result["reason"]
+    lines = [json.loads(line) for line in halted.stdout.splitlines()]
+    assert (halted.returncode, lines[-1]["result"]) == (5, "halted"), halted.stderr
+    told = re.search(r"ended by themselves .* since (\d\d:\d\d):\d\dZ", lines[-1]["reason"])
+    assert told, lines[-1]["reason"]
+    assert f"{began:%H:%M}" <= told[1] <= f"{stage.sim.now():%H:%M}", "UTC it says, whatever time the machine shows"
+    assert image == stage.old_image["web"]
+    assert set(statuses) == {"ACTIVE"}, "the canary serves again"
+    drained = [host for line in lines if line.get("event") == "drain_started" for host in line["hosts"] if host in old]
+    assert len(drained) <= 3, "canaries whose tasks landed on old hosts tell nothing, three times at most"
     assert back.returncode == 0, back.stderr
     assert bounds(stage) == before
     watch.look()

@@ -1,7 +1,7 @@
 """``ecsroll plan``: what it foresees, what it says, and that it changes nothing whatever it finds."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -228,6 +228,9 @@ def test_without_what_the_group_launches_there_is_no_rehearsal_and_the_findings_
     assert "how long it takes is not known" in ran.result["reason"]
 
 
+BEGAN = datetime(2026, 11, 25, 22, tzinfo=UTC)
+
+
 def rehearsed(result: Any = "done", remaining: int = 0, held: Kind | None = None) -> Rehearsal:
     return Rehearsal(
         policy=Policy(),
@@ -241,6 +244,7 @@ def rehearsed(result: Any = "done", remaining: int = 0, held: Kind | None = None
         longest=((Wait(kind="drain", subject="i-1", reason="because"), timedelta(minutes=5)),),
         held=frozenset([held] if held else []),
         last=cast("Any", None),
+        began=BEGAN,
     )
 
 
@@ -292,6 +296,17 @@ def test_the_rest_of_a_roll_that_was_cut_off_is_planned() -> None:
     assert [row["asked"] for row in plan["options"]] == [True], "it goes on as it was begun"
 
 
+def test_of_a_roll_that_was_halted_and_pointed_back_what_is_left_is_planned() -> None:
+    stage = stage_of(GroupSet(), services=(WORKER,), quick=True)
+    run_a_task(stage, 90000, host=0)
+    words = ("--canary", "0", "--good-readings", "1", "--drain-timeout", "5m")
+    halted = ecsroll(stage, "replace", "--cluster", "demo", "--yes", "--json", *words)
+    left = halted.result["hosts"]["remaining"]
+    assert (halted.code, left > 0) == (5, True), halted
+    ran = planned(stage, "--json", *words)
+    assert ran.result["hosts"]["remaining"] == left, ran
+
+
 def test_another_strategy_than_the_roll_was_begun_with_is_refused() -> None:
     stage = stage_of(GroupSet(), services=(WORKER,), quick=True)
     cut_off(stage, policy(), 12)
@@ -316,9 +331,20 @@ def with_a_standalone_task() -> Stage:
     return stage
 
 
+def late_in_the_evening() -> Stage:
+    """Half past eight in UTC."""
+    stage = stage_of(GroupSet(hosts=4), services=(API, WORKER, LOGS), quick=True)
+    stage.sim.sleep((datetime(2026, 9, 28, 20, 30, tzinfo=UTC) - stage.sim.now()).total_seconds())
+    return stage
+
+
+SHORT = ("--window", "Mon-Fri 23:00-23:10 Europe/Berlin")
+
 STORIES = {
     "demo": lambda: wide(demo_stage(), "--max-surge", "2"),
     "stuck": lambda: wide(stage_of(GroupSet(), services=(STUCK, WORKER), quick=True), "--drain-timeout", "5m"),
+    "window": lambda: wide(late_in_the_evening(), *SHORT),
+    "window-exit": lambda: wide(late_in_the_evening(), *SHORT, "--outside-window", "exit"),
     "standalone": lambda: wide(with_a_standalone_task(), "--drain-timeout", "5m"),
 }
 

@@ -181,6 +181,11 @@ TALES: dict[str, Tale] = {
         "The canary's tasks never become healthy there; it serves again, the bad host goes, nothing is owed.",
         lambda: play_gate(SHUT["tasks crash-loop on the new image"]),
     ),
+    "unhealthy-targets": Tale(
+        "Targets never become healthy on the new image",
+        "The load balancer fails what runs there; the canary was kept, and serves again, and the bad host goes.",
+        lambda: play_gate(SHUT["targets on the new image never become healthy"]),
+    ),
     "hosts-die": Tale(
         "Hosts of the new image die after ten minutes",
         "A bake of fifteen minutes is long enough to see it; the canary was kept, and serves again.",

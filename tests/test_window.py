@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -9,9 +10,27 @@ from ecsroll.decide import decide
 from ecsroll.model import Memory
 from ecsroll.policy import settle
 from ecsroll.simulator.stage import GroupSet
-from ecsroll.window import closes, opens, windows
+from ecsroll.window import closes, dated, opens, windows
 from tests import scenarios as s
-from tests.builders import NOW, ROLL, Row, memory, new, old, outcome, rolling, row, say, seen, table
+from tests.builders import (
+    NEW,
+    NOW,
+    OLD,
+    ROLL,
+    Row,
+    group,
+    launches,
+    memory,
+    new,
+    old,
+    outcome,
+    roll,
+    rolling,
+    row,
+    say,
+    seen,
+    table,
+)
 from tests.console import ecsroll
 from tests.rolls import Death, Told, carry_out, stage_of
 from tests.scenarios import LOGS, WORKER, policy
@@ -96,6 +115,13 @@ def test_without_windows_nothing_opens_or_shuts() -> None:
     assert (closes((), NOW), opens((), NOW), windows([])) == (None, None, ())
 
 
+def test_a_moment_is_told_with_its_day_and_its_zone() -> None:
+    opened = opens(windows([NIGHTS]), at("2026-11-28 22:00"))
+    assert opened is not None
+    assert dated(opened) == "Mon 30 Nov 21:00Z"
+    assert dated(opened.astimezone(ZoneInfo("Europe/Berlin"))) == "Mon 30 Nov 22:00+0100"
+
+
 def test_a_variable_comes_split_at_its_blanks() -> None:
     said = f"{NIGHTS} Sat 08:00-12:00 23:00-24:00 Europe/Berlin"
     assert windows(said.split()) == windows([NIGHTS, "Sat 08:00-12:00", "23:00-24:00 Europe/Berlin"])
@@ -103,6 +129,8 @@ def test_a_variable_comes_split_at_its_blanks() -> None:
 
 
 WRONG = {
+    "nothing, as of a variable that is not set": ("", "'' is no window: leave --window out to drain at any time"),
+    "blanks": ("  ", "is no window"),
     "no times": ("Mon-Fri", "'Mon-Fri' is no window"),
     "one time": ("22:00", "'22:00' is no window"),
     "something behind it": ("22:00-23:00 UTC!?, really", "no time zone"),
@@ -143,6 +171,12 @@ DECISIONS = {
         seen(old("i-1"), roll=None), f"wait window prod: {WAITS}", policy=replace(SHUT, images={"web/lt-1": "ami-x"})
     ),
     "the next group is not begun": row(seen(old("i-1")), "note web", f"wait window web: {WAITS}", policy=SHUT),
+    "the next group is not pointed at the target either": row(
+        seen(old("i-1"), roll=roll(images={"web/lt-1": NEW}), groups=group(1, launches=(launches(OLD, "1"),))),
+        "note web",
+        f"wait window web: {WAITS}",
+        policy=SHUT,
+    ),
     "no room is asked for": row(
         rolling(old("i-1"), old("i-2"), page={"room": None, "rebalance": None}, group={"desired": 2, "min": 1}),
         f"wait window web: {WAITS}",
