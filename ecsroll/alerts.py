@@ -13,9 +13,11 @@ from ecsroll.crashes import Detector, Loop, LoopKey, Raised, Wanted
 from ecsroll.happenings import HostChanged, ServiceNews, TaskStopped
 from ecsroll.once import Once
 
-__all__ = ["CRASH_LOOP", "Alert", "Alerts", "Change", "Steady"]
+__all__ = ["CRASH_LOOP", "RESTART_LOOP", "Alert", "Alerts", "Change", "Steady"]
 
 CRASH_LOOP = "crash_loop"
+RESTART_LOOP = "restart_loop"
+"""The same inside tasks that go on."""
 _CALM = frozenset({"SERVICE_STEADY_STATE", "SERVICE_DEPLOYMENT_COMPLETED"})
 _WARNED = frozenset({"SERVICE_TASK_START_IMPAIRED"})
 """Warnings that are alerts; every ERROR is one, also of a name that is new."""
@@ -33,7 +35,7 @@ class Alert:
     """Something that is wrong with a service."""
 
     kind: str
-    """``crash_loop``, or the name of ECS's event in small letters."""
+    """``crash_loop``, ``restart_loop``, or the name of ECS's event in small letters."""
     cluster: str
     service: str
     since: datetime
@@ -91,9 +93,9 @@ class Alerts:
     _news: list[Change] = field(default_factory=list)
 
     def restore(self, alerts: list[Alert]) -> None:
-        """Alerts that an earlier life raised."""
+        """Alerts that an earlier life raised, and that are open."""
         for alert in alerts:
-            if alert.kind == CRASH_LOOP:
+            if alert.kind in {CRASH_LOOP, RESTART_LOOP}:
                 loop = _loop(alert)
                 self.detector.open[loop.key] = loop
             else:
@@ -176,7 +178,7 @@ def _shorten(calm: dict[tuple[str, str], datetime]) -> None:
 
 def _alert(loop: Loop) -> Alert:
     return Alert(
-        kind=CRASH_LOOP,
+        kind=RESTART_LOOP if loop.key.in_place else CRASH_LOOP,
         cluster=loop.key.cluster,
         service=loop.key.service,
         definition=loop.key.definition,
@@ -191,7 +193,7 @@ def _alert(loop: Loop) -> Alert:
 
 def _loop(alert: Alert) -> Loop:
     return Loop(
-        key=LoopKey(alert.cluster, alert.service, alert.definition),
+        key=LoopKey(alert.cluster, alert.service, alert.definition, in_place=alert.kind == RESTART_LOOP),
         since=alert.since,
         last=alert.last,
         count=alert.count,

@@ -52,7 +52,7 @@ _REFILL: dict[tuple[str, str], float] = {
     ("ssm", "read"): 40,
     ("ssm", ""): 3,
     ("sts", ""): 20,
-    ("cloudwatch", ""): 9,  # DescribeAlarms
+    ("cloudwatch", ""): 9,  # DescribeAlarms; what a watcher asks may be asked more often
     ("iam", ""): 10,  # unpublished
     ("sqs", ""): 600,  # a standard queue takes nearly any number (facts 6.5)
     ("sns", ""): 60,

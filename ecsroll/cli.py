@@ -311,20 +311,29 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
             envvar="ECSROLL_VISIBILITY", help="How long a message is nobody else's; extended while a roll goes on."
         ),
     ] = "5m",
+    restarts: Annotated[
+        bool,
+        typer.Option(
+            "--restarts",
+            envvar="ECSROLL_RESTARTS",
+            help="Also ask CloudWatch, once a minute, for containers that are restarted inside their tasks.",
+        ),
+    ] = False,
     topic: Topics = None,
     tell: Tell = None,
     webhook_secret: WebhookSecret = None,
 ) -> None:
     """Take notices and ECS's events from a queue, look for new images, and tell somebody or start a roll.
 
-    Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host.
+    Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host; with --restarts,
+    containers that are restarted inside their tasks.
     Without --cluster, the clusters of the policy file are watched, else every cluster of the region.
     Without --queue, only the images are watched.
     """
     from ecsroll.watching import settled, watcher
 
     words = {"on-ami": on_ami, "ami-interval": ami_interval, "visibility": visibility}
-    wanted = settled(words, queue, cluster or list(shared.file.clusters), topic or ())
+    wanted = settled(words, queue, cluster or list(shared.file.clusters), topic or (), restarts=restarts)
     shared = shared.telling(tell, webhook_secret)
     with shared.signals(given.policy(), "finishing what is begun") or nullcontext(lambda: None) as stopping:
         there = watcher(wanted, shared, lambda name: given.policy(shared.file.layers(name)))

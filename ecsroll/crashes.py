@@ -30,12 +30,19 @@ Wanted = Callable[["LoopKey"], int | None]
 _SKEW = timedelta(minutes=5)
 
 
+RESTARTED = "a container ended and was restarted inside its task, which went on"
+
+
 class LoopKey(NamedTuple):
-    """Whose tasks fail: by service and task definition, so that a fixed revision starts clean."""
+    """Whose tasks fail: by service and task definition, so that a fixed revision starts clean.
+
+    ``in_place``: containers that are restarted inside their tasks; AWS says their service, and no definition.
+    """
 
     cluster: str
     service: str
     definition: str
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,9 @@ class Sensitivity:
     """How long nothing may fail until a loop is over; more for a slow one, see :meth:`patience`."""
     slowest: timedelta = timedelta(hours=1)
     """The start throttle grows to 27 minutes between two tries (aws-facts 8.3): twice that, rounded up."""
+    apart: timedelta = timedelta(minutes=2)
+    """Restarts in place this far apart are tries one after another. They are known by the minute only, and a container
+    is restarted once in 60 s at most (aws-facts 7.6): what is closer may be many containers that ended once."""
     lost: timedelta = timedelta(minutes=2)
     """Stops on a host this close to its loss are the host's, whatever the exit code says."""
 
@@ -217,12 +227,30 @@ class Detector:
         if failure is None:
             return
         key = LoopKey(task.cluster, task.service or "", task.definition)
+        self._take(key, {task.arn: failure})
+
+    def restarted(self, cluster: str, service: str, at: datetime, count: int) -> None:
+        """So many containers of a service were restarted inside their tasks in the minute that began then.
+
+        Told again, with the same number or a greater one, they are the same ones.
+        """
+        before = at - self.sensitivity.apart
+        failure = _Failure(at, before, None, RESTARTED, None)
+        names = [f"{at.isoformat()} {number}" for number in range(min(count, self.kept // 4))]
+        self._take(LoopKey(cluster, service, "", in_place=True), dict.fromkeys(names, failure))
+
+    def counted(self, cluster: str, service: str, at: datetime) -> None:
+        """A loop of restarts was over with the one at that moment: what an earlier life said is not said again."""
+        self._over[LoopKey(cluster, service, "", in_place=True)] = at
+
+    def _take(self, key: LoopKey, new: Mapping[str, _Failure]) -> None:
         over = self._over.get(key)
-        if over is not None and failure.at <= over:
+        new = {name: failure for name, failure in new.items() if over is None or failure.at > over}
+        if not new:
             return
         failures = self._failures.setdefault(key, {})
         self._failures.move_to_end(key)
-        failures[task.arn] = failure
+        failures.update(new)
         if len(failures) > self.kept:
             for arn in sorted(failures, key=lambda arn: failures[arn].at)[: self.kept // 4]:
                 del failures[arn]

@@ -19,6 +19,7 @@ __all__ = ["Page", "Told"]
 LIMIT = 4000
 """A standard parameter holds 4 KB."""
 WORDS = 120
+COUNTED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Page:
     """The newest images that were told of."""
     halted: str = ""
     """The images that a roll was halted with: it is for a person to go on."""
+    counted: tuple[tuple[str, datetime], ...] = ()
+    """Services whose restart loop is over, and its last restart: CloudWatch still tells of it to whoever asks next."""
 
 
 @dataclass
@@ -87,6 +90,7 @@ def _text(page: Page) -> str:
             "untold": [name for name in page.untold if any(alert.id == name for alert in alerts)],
             "announced": page.announced,
             "halted": page.halted,
+            **({"counted": {name: at.isoformat() for name, at in page.counted[-COUNTED:]}} if page.counted else {}),
         }
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         if len(text) <= LIMIT or not alerts:
@@ -115,6 +119,7 @@ def _page(said: Mapping[str, Any]) -> Page:
         untold=tuple(said.get("untold", ())),
         announced=str(said.get("announced", "")),
         halted=str(said.get("halted", "")),
+        counted=tuple((name, datetime.fromisoformat(at)) for name, at in said.get("counted", {}).items()),
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ecsroll.alerts import Alerts, Change
+from ecsroll.alerts import RESTART_LOOP, Alerts, Change
 from ecsroll.aws import Aws
 from ecsroll.commands import Screen, check_ami, replace_hosts
 from ecsroll.crashes import LoopKey
@@ -42,6 +42,7 @@ from ecsroll.newest import Newest
 from ecsroll.notices import AmiNotice
 from ecsroll.once import Once
 from ecsroll.records import Records
+from ecsroll.restarts import Restarts
 from ecsroll.result import Result, of_error
 from ecsroll.sinks import Sinks
 from ecsroll.stops import verdict_on
@@ -83,6 +84,8 @@ class Watcher:
     policy: Callable[[str], Policy]
     interval: float = 300.0
     """Seconds between two looks at AWS's parameters."""
+    restarts: Restarts | None = None
+    """Asked once a minute for containers that are restarted inside their tasks, if that is wanted."""
     alerts: Alerts = field(default_factory=Alerts)
     counts: Counter[str] = field(default_factory=Counter)
     rolls: list[Result] = field(default_factory=list)
@@ -97,7 +100,7 @@ class Watcher:
         self._said: dict[str, str] = {}
         self._wanted: dict[LoopKey, tuple[float, int | None]] = {}
         self._known: tuple[str, ...] = ()
-        self._known_at = self._looked_at = self._checked_at = self._polled_at = float("-inf")
+        self._known_at = self._looked_at = self._checked_at = self._polled_at = self._counted_at = float("-inf")
         self._stopping: Callable[[], str | None] = lambda: None
 
     # The loop
@@ -120,6 +123,7 @@ class Watcher:
         self._take(0.0, first=True)
         while not stopping():
             took = self._take(1.0 if once else LONG_POLL)
+            self._count_restarts()
             self._judge()
             if self._due() and not (once and took):
                 self._images()
@@ -260,6 +264,19 @@ class Watcher:
             case _:
                 self.counts["other"] += 1
 
+    def _count_restarts(self) -> None:
+        """Once a minute: what no event tells (aws-facts 7.6)."""
+        if self.restarts is None or self.clock.elapsed() - self._counted_at < RECHECK:
+            return
+        self._counted_at = self.clock.elapsed()
+        for cluster in self._names():
+            self._open(cluster)
+            try:
+                for restarted in self.restarts.read(cluster):
+                    self.alerts.detector.restarted(*restarted)
+            except (AwsRefusal, AwsUnavailable) as error:
+                self._trouble("restarts", error, cluster)
+
     # Clusters
 
     def _names(self) -> tuple[str, ...]:
@@ -292,6 +309,8 @@ class Watcher:
             self._trouble("records", error, cluster)
             return
         self.alerts.restore(list(page.alerts))
+        for service, at in page.counted:
+            self.alerts.detector.counted(cluster, service, at)
         for alert in page.alerts:
             if alert.id in page.untold:
                 self._change(Change(alert, over=False, at=self.clock.now()))
@@ -316,7 +335,15 @@ class Watcher:
         kind = "alert_cleared" if change.over else "alert_raised"
         self._tell(kind, alert.cluster, {**alert.facts(), "next": f"ecsroll events --cluster {alert.cluster}"})
         if not self.sinks.waiting:
-            self._write(alert.cluster, alerts=mine, untold=others)
+            self._write(alert.cluster, alerts=mine, untold=others, **self._counted(change))
+
+    def _counted(self, change: Change) -> dict[str, Any]:
+        """Of a restart loop that is over: up to where its service's restarts are old news."""
+        alert = change.alert
+        if not change.over or alert.kind != RESTART_LOOP:
+            return {}
+        others = [each for each in self.told.page(alert.cluster).counted if each[0] != alert.service]
+        return {"counted": (*others, (alert.service, alert.last))}
 
     def _write(self, cluster: str, **changes: Any) -> None:
         try:
@@ -461,6 +488,9 @@ class Watcher:
         if self.inbox is not None:
             self.inbox.keep()
             self._take(0.0)
+        if self.restarts is not None:
+            self._count_restarts()
+            self._judge()
         self.sinks.flush()
 
 

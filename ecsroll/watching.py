@@ -14,6 +14,7 @@ from ecsroll.inbox import Inbox
 from ecsroll.model import Policy
 from ecsroll.policy import choice, duration
 from ecsroll.render import JsonScreen, PlainScreen, QuietScreen, console_for
+from ecsroll.restarts import Restarts
 from ecsroll.signatures import Signatures, require_library, web_certificate
 from ecsroll.tail import Tail
 from ecsroll.watch import OnAmi, Watcher
@@ -36,9 +37,17 @@ class Watching:
     interval: timedelta
     visibility: timedelta
     topics: frozenset[str]
+    restarts: bool = False
 
 
-def settled(words: Mapping[str, str], queue: str | None, clusters: Sequence[str], topics: Sequence[str]) -> Watching:
+def settled(
+    words: Mapping[str, str],
+    queue: str | None,
+    clusters: Sequence[str],
+    topics: Sequence[str],
+    *,
+    restarts: bool = False,
+) -> Watching:
     """The options as they are meant. Raises UsageError with every problem of them at once."""
     problems: list[str] = []
 
@@ -70,6 +79,7 @@ def settled(words: Mapping[str, str], queue: str | None, clusters: Sequence[str]
         interval=interval,
         visibility=visibility,
         topics=frozenset(topics),
+        restarts=restarts,
     )
 
 
@@ -98,6 +108,7 @@ def watcher(wanted: Watching, shared: "Shared", policy: Callable[[str], Policy])
         sinks=shared.sinks(screen.event),
         policy=lambda name: policies[name] if name in policies else policy(name),
         interval=wanted.interval.total_seconds(),
+        restarts=Restarts(lambda cluster: _quick(way(cluster))) if wanted.restarts else None,
     )
 
 
@@ -125,9 +136,13 @@ def _inbox(aws: Aws, queue: str | None, visibility: timedelta) -> Inbox | None:
     if queue is None:
         return None
     require_library()
+    return Inbox(_quick(aws), queue, visibility.total_seconds())
+
+
+def _quick(aws: Aws) -> Aws:
     quick = aws.unguarded()
     quick.patience = 10.0
-    return Inbox(quick, queue, visibility.total_seconds())
+    return quick
 
 
 def _reader(shared: "Shared", inbox: Inbox | None, topics: frozenset[str]) -> Reader:

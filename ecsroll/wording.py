@@ -28,9 +28,11 @@ def _task(word: str, facts: Facts) -> str:
 
 def _alert(facts: Facts) -> str:
     whose = f"service {facts['service']}" + (f" ({facts['definition']})" if facts["definition"] else "")
+    since = facts["since"][11:19]
     if facts["what"] == "crash_loop":
-        since = facts["since"][11:19]
         return f"ALERT      {whose} keeps failing: {facts['count']} times since {since}Z; the last: {facts['why']}"
+    if facts["what"] == "restart_loop":
+        return f"ALERT      {whose}: containers restarted inside running tasks, {facts['count']} times since {since}Z"
     return f"ALERT      {whose}: {facts['what'].replace('_', ' ')}: {facts['why']}"
 
 
