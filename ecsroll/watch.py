@@ -23,7 +23,6 @@ from ecsroll.errors import (
     AwsUnavailable,
     EcsrollError,
     NotFound,
-    Refused,
 )
 from ecsroll.events import Event
 from ecsroll.happenings import (
@@ -41,13 +40,14 @@ from ecsroll.model import Finding, Policy, Snapshot
 from ecsroll.newest import Newest
 from ecsroll.notices import AmiNotice
 from ecsroll.once import Once
+from ecsroll.plan import plan
 from ecsroll.records import Records
 from ecsroll.restarts import Restarts
 from ecsroll.result import Result, of_error
 from ecsroll.sinks import Sinks
 from ecsroll.stops import verdict_on
 from ecsroll.tally import Tally
-from ecsroll.telling import ended
+from ecsroll.telling import ended, planned
 from ecsroll.told import Told
 
 __all__ = ["LONG_POLL", "OnAmi", "Watcher", "task_facts"]
@@ -402,6 +402,7 @@ class Watcher:
                     self._check(cluster)
             except (AwsUnavailable, AwsRefusal) as error:
                 well = False
+                self.newest.seen.pop(cluster, None)  # looked at anew the next time, whether or not a parameter changed
                 self._trouble("images", error, cluster)
             except EcsrollError as error:
                 if not (isinstance(error, NotFound) and not self.clusters):
@@ -445,24 +446,23 @@ class Watcher:
                 for row in rows
             ]
             self._tell("ami_outdated", cluster, {"groups": groups, "next": f"ecsroll replace --cluster {cluster}"})
-        if self.on_ami == "plan" and new:
-            self._plan(cluster)
-        if new:
             self._write(cluster, announced=images)
+        if self.on_ami == "plan" and page.planned != images:
+            self._plan(cluster)
+            self._write(cluster, planned=images)
         if self.on_ami == "replace" and page.halted != images:
             self._roll(cluster, images)
 
     def _plan(self, cluster: str) -> None:
-        """What a roll would do now, by the decision that a roll makes; nothing is changed."""
+        """What ``ecsroll plan`` says, rehearsal and all; nothing is changed. Raises AwsUnavailable: then not told."""
         beside = _Intention(self.screen)
-        policy = self.policy(cluster)
         try:
-            replace_hosts(self.way(cluster).unguarded(), cluster, policy, beside, confirm=lambda _: False)
-        except Refused as declined:
-            if not beside.intended:
-                self._trouble("plan", declined, cluster)
-        facts = {"outdated": dict(beside.outdated), "findings": [_plain(finding) for finding in beside.findings]}
-        self._tell("roll_planned", cluster, {**facts, "next": f"ecsroll replace --cluster {cluster}"})
+            result = plan(self.way(cluster).unguarded(), cluster, self.policy(cluster), beside)
+        except (AwsUnavailable, AwsRefusal):
+            raise
+        except EcsrollError as error:
+            result = of_error(error, command="plan", cluster=cluster)
+        self._tell("roll_planned", cluster, planned(result, beside.outdated))
 
     def _roll(self, cluster: str, images: str) -> None:
         """Roll a cluster under the same lease and policy as ``replace``; every way out of it is a result."""
@@ -536,16 +536,14 @@ class _Beside:
 
 @dataclass
 class _Intention:
-    """Keeps what a roll would do, and shows it."""
+    """Keeps which hosts a roll would replace, and shows it."""
 
     screen: Screen
     outdated: Mapping[str, int] = field(default_factory=dict)
-    findings: Sequence[Finding] = ()
-    intended: bool = False
 
     def intend(self, seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]) -> None:
         """Keep it."""
-        self.outdated, self.findings, self.intended = outdated, findings, True
+        self.outdated = outdated
         self.screen.intend(seen, policy, outdated, findings)
 
     def event(self, event: Event) -> None:
@@ -553,13 +551,3 @@ class _Intention:
 
     def round(self, step: Round, tally: Tally, aws: Aws) -> None:
         """There is none."""
-
-
-def _plain(finding: Finding) -> dict[str, str]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "subject": finding.subject,
-        "measured": finding.measured,
-        "fix": finding.fix,
-    }

@@ -62,10 +62,11 @@ def _outdated(facts: Facts) -> str:
 
 def _planned(facts: Facts) -> str:
     hosts = ", ".join(f"{count} of {group}" for group, count in facts["outdated"].items() if count)
-    blocking = [finding for finding in facts["findings"] if finding["severity"] == "blocking"]
-    if blocking:
-        return f"plan       refused: {blocking[0]['code']} {blocking[0]['subject']}: {blocking[0]['measured']}"
-    return f"plan       would replace {hosts or 'nothing'}; findings: {len(facts['findings'])}. {facts['next']}"
+    blocking = len([finding for finding in facts["findings"] if finding["severity"] == "blocking"])
+    if facts["result"] != "done":
+        more = f"; blocking findings: {blocking}" if blocking > 1 else ""
+        return f"plan       {facts['result']}{f', {hosts}' if hosts else ''}: {facts['reason']}{more}{_next(facts)}"
+    return f"plan       {facts['reason']} ({hosts}); findings: {len(facts['findings'])}{_next(facts)}"
 
 
 def _ended(facts: Facts) -> str:

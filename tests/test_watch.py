@@ -115,10 +115,37 @@ def test_notify_tells_it_once_and_changes_nothing() -> None:
 def test_plan_says_what_a_roll_would_do() -> None:
     with town(listening=False) as there:
         ran = there.watch("--cluster", "demo", "--on-ami", "plan")
-        (plan,) = [event for event in ran.events if event["event"] == "roll_planned"]
-        assert plan["outdated"] == {"web": 2}
+        (told,) = [event for event in ran.events if event["event"] == "roll_planned"]
+        assert (told["result"], told["hosts"], told["outdated"]) == ("done", 2, {"web": 2})
+        assert told["seconds"] == there.ecsroll("plan", "--cluster", "demo", "--json").result["plan"]["seconds"]
         assert images(there) == {there.stage.old_image["web"]}
         assert there.stage.sim.scaling.groups["web"].min == 0
+        assert kinds(there.watch("--cluster", "demo", "--on-ami", "plan")) == ["watch_started"]
+
+
+def test_a_plan_that_would_be_refused_says_why_to_people_too() -> None:
+    with town(listening=False) as there:
+        there.stage.sim.scaling.groups["web"].suspended["Launch"] = "by hand"
+        ran = there.watch("--cluster", "demo", "--on-ami", "plan", "--tell", there.alert_topic)
+        assert ran.code == 0, ran
+        (told,) = [fact for fact in there.told() if fact["event"] == "roll_planned"]
+        assert (told["result"], told["hosts"]) == ("refused", 2)
+        assert ("EC102", "blocking") in {(finding["code"], finding["severity"]) for finding in told["findings"]}
+        assert told["reason"].startswith("EC102 web")
+
+
+def test_a_plan_that_could_not_be_made_is_made_at_the_next_look() -> None:
+    with town(listening=False) as there:
+        words = ("--cluster", "demo", "--on-ami", "plan")
+        there.client("sns").publish(TopicArn=there.topic, Message=json.dumps({"ECSAmis": []}))
+        with denying(there.stage, "ListTasks"):
+            ran = there.watch(*words)
+        assert kinds(ran)[-2:] == ["ami_outdated", "watch_trouble"], ran
+        assert there.left() == 1, "what it was told has not been dealt with"
+        _show_again()
+        again = there.watch(*words)
+        assert [kind for kind in kinds(again) if kind != "ami_noticed"] == ["watch_started", "roll_planned"]
+        assert there.left() == 0
 
 
 def test_without_a_queue_the_parameters_are_watched() -> None:
