@@ -130,10 +130,16 @@ class Watcher:
             self.sinks.flush()
             if once and not took:
                 break
-            self._rest(self.interval if self.inbox is None else PAUSE if took is None else 0.0)
+            self._rest(self._pause(took))
         self._judge()
         self.sinks.flush(last=True)
         return self._result(stopping())
+
+    def _pause(self, took: bool | None) -> float:
+        """Seconds until the next look; none where the receive itself has waited long enough."""
+        if self.inbox is None:
+            return self.interval
+        return PAUSE if took is None else 0.0 if took else LONG_POLL - min(LONG_POLL, self.inbox.longest)
 
     def _exists(self, cluster: str) -> None:
         """Raises NotFound: a name that is wrong from the start would be watched for ever."""
@@ -395,7 +401,6 @@ class Watcher:
         well = True
         for cluster in self._names():
             if self._stopping():
-                well = False
                 break
             try:
                 if whole or self._again(cluster) or self.newest.changed(cluster):
@@ -408,10 +413,9 @@ class Watcher:
                 if not (isinstance(error, NotFound) and not self.clusters):
                     self._trouble("images", error, cluster)
         if self.inbox is not None and noticed:
-            if well:
-                self.inbox.done(noticed.values())
-            else:
-                self.inbox.leave(noticed.values())
+            # Told to stop, it may have left a cluster or a roll unfinished: the next watcher is to hear of it at once.
+            dealt_with = self.inbox.give_back if self._stopping() else self.inbox.done if well else self.inbox.leave
+            dealt_with(noticed.values())
 
     def _again(self, cluster: str) -> bool:
         """Whether the last roll of a cluster could not do what it should, and may now."""

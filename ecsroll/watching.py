@@ -90,14 +90,16 @@ def watcher(wanted: Watching, shared: "Shared", policy: Callable[[str], Policy])
     """A watcher as it was asked for. Raises UsageError, also for a policy that could not be rolled with."""
     policies = {name: policy(name) for name in wanted.clusters}
 
+    ttl = min((each.lease_ttl.total_seconds() for each in policies.values()), default=60.0)
+    timeout = min(20.0, ttl / 3)
+
     @cache
     def way(cluster: str) -> Aws:
-        ttl = min((each.lease_ttl.total_seconds() for each in policies.values()), default=60.0)
         here = shared.at(cluster) if cluster else shared
-        return here.aws(call_timeout=min(20.0, ttl / 3))
+        return here.aws(call_timeout=timeout)
 
     screen = _screen(shared, None)
-    inbox = _inbox(way(""), wanted.queue, wanted.visibility)
+    inbox = _inbox(way(""), wanted.queue, wanted.visibility, timeout)
     return Watcher(
         way=way,
         clusters=wanted.clusters,
@@ -119,7 +121,7 @@ def tail(shared: "Shared", cluster: str, queue: str | None, since: str, policy: 
     except ValueError as error:
         raise UsageError(f"--since: {error}", hint="ecsroll events --help explains each option") from error
     aws = shared.aws()
-    inbox = _inbox(aws, queue, timedelta(seconds=30))
+    inbox = _inbox(aws, queue, timedelta(seconds=30), 20.0)
     return Tail(
         aws=aws,
         cluster=cluster,
@@ -131,12 +133,16 @@ def tail(shared: "Shared", cluster: str, queue: str | None, since: str, policy: 
     )
 
 
-def _inbox(aws: Aws, queue: str | None, visibility: timedelta) -> Inbox | None:
-    """Its calls are tried for some seconds only: a roll does not wait for a queue."""
+def _inbox(aws: Aws, queue: str | None, visibility: timedelta, timeout: float) -> Inbox | None:
+    """Its calls are tried for some seconds only: a roll does not wait for a queue.
+
+    Of ``timeout``, the time of one call, three quarters are for the answer (``aws.session``), and four seconds of that
+    for its way.
+    """
     if queue is None:
         return None
     require_library()
-    return Inbox(_quick(aws), queue, visibility.total_seconds())
+    return Inbox(_quick(aws), queue, visibility.total_seconds(), longest=max(0, int(timeout * 3 / 4 - 4)))
 
 
 def _quick(aws: Aws) -> Aws:
