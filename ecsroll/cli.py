@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -269,6 +268,7 @@ def check_ami(
 ) -> None:
     """Show what runs, what is newest, how far behind it is and what changed."""
     from ecsroll.commands import check_ami as checked
+    from ecsroll.sinks import TOPIC
 
     if all_clusters and "cluster" in shared.from_environment:
         cluster = None  # what was typed counts more than what is set
@@ -276,7 +276,7 @@ def check_ami(
         what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
         raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
     named(*cluster or ())
-    if publish is not None and not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+", publish):
+    if publish is not None and not TOPIC.fullmatch(publish):
         raise UsageError(
             f"--publish {publish}: this is no ARN of a topic", hint="such as arn:aws:sns:REGION:ACCOUNT:NAME"
         )

@@ -1,6 +1,5 @@
 """From the words of ``watch`` and ``events`` to a watcher and a tail."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from ecsroll.policy import choice, duration
 from ecsroll.render import JsonScreen, PlainScreen, QuietScreen, console_for
 from ecsroll.restarts import Restarts
 from ecsroll.signatures import Signatures, require_library, web_certificate
+from ecsroll.sinks import TOPIC
 from ecsroll.tail import Tail
 from ecsroll.watch import OnAmi, Watcher
 
@@ -69,7 +69,7 @@ def settled(
         problems.append("--cluster is empty")
     if on_ami == "replace" and not clusters:
         problems.append("--on-ami replace: name the clusters that may be rolled (--cluster, or ecsroll.toml)")
-    problems += [f"--topic {arn}: this is no ARN of a topic" for arn in topics if not _TOPIC.fullmatch(arn)]
+    problems += [f"--topic {arn}: this is no ARN of a topic" for arn in topics if not TOPIC.fullmatch(arn)]
     if problems:
         raise UsageError("; ".join(problems), hint="ecsroll watch --help explains each option")
     return Watching(
@@ -81,9 +81,6 @@ def settled(
         topics=frozenset(topics),
         restarts=restarts,
     )
-
-
-_TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+")
 
 
 def watcher(wanted: Watching, shared: "Shared", policy: Callable[[str], Policy]) -> Watcher:

@@ -79,6 +79,10 @@ def _next(facts: Facts) -> str:
     return f". {facts['next']}" if facts["next"] else ""
 
 
+def _service(facts: Facts) -> str:
+    return f"service    {facts['service']}: {' '.join(filter(None, (facts['name'], facts['why'])))}"
+
+
 def _host(facts: Facts) -> str:
     return f"host       {facts['instance'] or facts['host']}: {facts['why']}"
 
@@ -91,7 +95,7 @@ _LINES: Mapping[str, Callable[[Facts], str]] = {
     "roll_ended": _ended,
     "task_failed": lambda facts: _task("FAILED", facts),
     "task_stopped": lambda facts: _task("stopped", facts),
-    "service_changed": lambda facts: f"service    {facts['service']}: {facts['name'] or ''} {facts['why']}".rstrip(),
+    "service_changed": _service,
     "host_changed": _host,
     "alert_raised": _alert,
     "alert_cleared": _cleared,

@@ -8,8 +8,10 @@ import pytest
 
 pytest.importorskip("moto")
 
+from botocore.exceptions import ClientError
 from moto.sqs.models import sqs_backends
 
+from ecsroll.simulator.door import Call
 from tests.console import denying
 from tests.town import Town, town
 
@@ -265,6 +267,75 @@ def test_where_the_queue_puts_aside_what_can_not_be_used_that_is_left_to_it(calm
         assert calm.watch("--cluster", "demo").code == 0
         _show_again()
     assert (calm.left(), calm.left(aside)) == (0, 1)
+
+
+class Denies(Dies):
+    """A client in a process whose credentials may do nothing with that service."""
+
+    def __getattr__(self, operation: str) -> Any:
+        said: Any = {"Error": {"Code": "AccessDenied", "Message": f"not authorized: {operation}"}}
+
+        def deny(**_: Any) -> Any:
+            raise ClientError(said, operation)
+
+        return deny
+
+
+def test_a_queue_that_may_not_be_read_is_said_at_the_beginning(calm: Town) -> None:
+    sqs = calm.client("sqs")
+    calm.clients["sqs"] = Denies(sqs)
+    ran = calm.watch("--cluster", "demo")
+    calm.clients["sqs"] = sqs
+    assert (ran.code, ran.result["exit_code"]) == (6, 6)
+    assert "sqs:ReceiveMessage is denied to these credentials" in ran.err
+    assert "hint:  the credentials need sqs:ReceiveMessage; docs/watching.md" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("topic", "denied", "code", "said"),
+    [
+        pytest.param("TOPIC-nowhere", False, 3, "there is no topic TOPIC-nowhere", id="there is none"),
+        pytest.param("TOPIC", True, 6, "sns:Publish is denied to these credentials", id="it may not be told"),
+        pytest.param("ami-updates", False, 2, "--publish ami-updates: this is no ARN of a topic", id="no ARN"),
+    ],
+)
+def test_a_topic_that_can_not_be_told_of_a_new_image(topic: str, denied: bool, code: int, said: str) -> None:
+    with town(listening=False) as there:
+        if denied:
+            there.clients["sns"] = Denies(there.client("sns"))
+        ran = there.ecsroll(
+            "check-ami", "--cluster", "demo", "--publish", topic.replace("TOPIC", there.topic), "--json"
+        )
+        assert (ran.code, ran.result["exit_code"]) == (code, code), ran
+        assert ran.err.startswith(f"error: {said.replace('TOPIC', there.topic)}")
+        assert "hint:" in ran.err
+
+
+def test_a_message_stays_hidden_while_its_roll_takes_longer_than_the_queues_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with town(listening=False) as there:
+        sim = there.stage.sim
+        # The queue's time is the simulated one, and another watcher asks for messages every ten seconds of it.
+        monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda *_: sim.now().timestamp() * 1000)
+        stolen: list[Any] = []
+
+        def rival() -> None:
+            answer = there.client("sqs").receive_message(QueueUrl=there.queue, VisibilityTimeout=0)
+            stolen.extend(answer.get("Messages", ()))
+            sim.world.after(10, rival)
+
+        def begin(call: Call) -> None:
+            if call.operation == "UpdateAutoScalingGroup":
+                sim.door.after.remove(begin)
+                sim.world.after(10, rival)
+
+        there.client("sns").publish(TopicArn=there.topic, Message=json.dumps({"ECSAmis": []}))
+        sim.door.after.append(begin)
+        ran = there.watch(*REPLACE, "--visibility", "30s")
+        (roll,) = ran.result["rolls"]
+        assert (roll["result"], roll["figures"]["seconds"] > 5 * 30) == ("done", True)
+        assert (stolen, there.left()) == ([], 0)
 
 
 @pytest.mark.parametrize(
