@@ -4,7 +4,7 @@ Crash loops come from ``crashes.py``. What ECS warns of itself (a deployment tha
 task that finds no host) is an alert of its service until the service is steady again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from ecsroll.crashes import Detector, Loop, LoopKey, Raised, Wanted
 from ecsroll.happenings import HostChanged, ServiceNews, TaskStopped
 from ecsroll.once import Once
 
-__all__ = ["CRASH_LOOP", "RESTART_LOOP", "Alert", "Alerts", "Change", "Steady"]
+__all__ = ["CRASH_LOOP", "Alert", "Alerts", "Change", "Steady"]
 
 CRASH_LOOP = "crash_loop"
 RESTART_LOOP = "restart_loop"
@@ -51,6 +51,11 @@ class Alert:
         """The same for its beginning and its end, and in every telling of it."""
         what = self.definition or self.kind
         return f"{self.cluster}/{self.service}/{what}/{self.since:%Y%m%dT%H%M%SZ}"
+
+    @property
+    def loop(self) -> bool:
+        """Whether it is one of failures that were counted."""
+        return self.kind in {CRASH_LOOP, RESTART_LOOP}
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -95,11 +100,17 @@ class Alerts:
     def restore(self, alerts: list[Alert]) -> None:
         """Alerts that an earlier life raised, and that are open."""
         for alert in alerts:
-            if alert.kind in {CRASH_LOOP, RESTART_LOOP}:
+            if alert.loop:
                 loop = _loop(alert)
                 self.detector.open[loop.key] = loop
             else:
                 self.open[alert.key] = alert
+
+    def counted(self, cluster: str, loops: Iterable[tuple[str, datetime]]) -> None:
+        """Loops that an earlier life said to be over: ``service/definition``, and the last failure of each."""
+        for name, at in loops:
+            service, _, definition = name.partition("/")
+            self.detector.counted(LoopKey(cluster, service, definition, in_place=not definition), at)
 
     def all(self) -> list[Alert]:
         """Every alert that is open, the oldest first."""

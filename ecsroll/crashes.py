@@ -239,9 +239,9 @@ class Detector:
         names = [f"{at.isoformat()} {number}" for number in range(min(count, self.kept // 4))]
         self._take(LoopKey(cluster, service, "", in_place=True), dict.fromkeys(names, failure))
 
-    def counted(self, cluster: str, service: str, at: datetime) -> None:
-        """A loop of restarts was over with the one at that moment: what an earlier life said is not said again."""
-        self._over[LoopKey(cluster, service, "", in_place=True)] = at
+    def counted(self, key: LoopKey, at: datetime) -> None:
+        """A loop was over with the failure at that moment: what an earlier life said of it is not said again."""
+        self._over[key] = at
 
     def _take(self, key: LoopKey, new: Mapping[str, _Failure]) -> None:
         over = self._over.get(key)

@@ -36,7 +36,10 @@ class Page:
     halted: str = ""
     """The images that a roll was halted with: it is for a person to go on."""
     counted: tuple[tuple[str, datetime], ...] = ()
-    """Services whose restart loop is over, and its last restart: CloudWatch still tells of it to whoever asks next."""
+    """Loops that are over, ``service/definition``, and the last failure of each: AWS still tells whoever asks next.
+
+    Without a definition: restarts inside tasks.
+    """
 
 
 @dataclass

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Literal
 
-from ecsroll.alerts import RESTART_LOOP, Alerts, Change
+from ecsroll.alerts import Alerts, Change
 from ecsroll.aws import Aws
 from ecsroll.commands import Screen, check_ami, replace_hosts
 from ecsroll.crashes import LoopKey
@@ -36,6 +37,7 @@ from ecsroll.happenings import (
     Unreadable,
 )
 from ecsroll.inbox import Inbox
+from ecsroll.lately import failed_lately
 from ecsroll.model import Finding, Policy, Snapshot
 from ecsroll.newest import Newest
 from ecsroll.notices import AmiNotice
@@ -63,6 +65,8 @@ PAUSE = 15.0
 LOOK_ANYWAY = 3600.0
 """Seconds after which the clusters are looked at whole, though no parameter changed: groups come and go, images age."""
 RECHECK = 60.0
+REMEMBERED = timedelta(hours=1)
+"""For how long ECS tells of a stopped task, at least (aws-facts 9)."""
 GIVE_UP = 10
 """Receives after which a message that can not be used is deleted, though the queue should have put it aside."""
 
@@ -315,11 +319,21 @@ class Watcher:
             self._trouble("records", error, cluster)
             return
         self.alerts.restore(list(page.alerts))
-        for service, at in page.counted:
-            self.alerts.detector.counted(cluster, service, at)
+        self.alerts.counted(cluster, page.counted)
         for alert in page.alerts:
             if alert.id in page.untold:
                 self._change(Change(alert, over=False, at=self.clock.now()))
+        if self.inbox is not None:
+            self._count_lately(cluster)
+
+    def _count_lately(self, cluster: str) -> None:
+        """Failures of before this life: whoever took their messages from the queue may not have told of them yet."""
+        since = self.clock.now() - self.alerts.detector.sensitivity.window
+        try:
+            for task in failed_lately(self._quick(cluster), cluster, since):
+                self.alerts.detector.stop(task)
+        except (AwsRefusal, AwsUnavailable) as error:
+            self._trouble("stopped tasks", error, cluster)
 
     # Alerts
 
@@ -344,12 +358,13 @@ class Watcher:
             self._write(alert.cluster, alerts=mine, untold=others, **self._counted(change))
 
     def _counted(self, change: Change) -> dict[str, Any]:
-        """Of a restart loop that is over: up to where its service's restarts are old news."""
+        """Of a loop that is over: up to where its failures are old news, as long as AWS tells of them."""
         alert = change.alert
-        if not change.over or alert.kind != RESTART_LOOP:
+        if not change.over or not alert.loop:
             return {}
-        others = [each for each in self.told.page(alert.cluster).counted if each[0] != alert.service]
-        return {"counted": (*others, (alert.service, alert.last))}
+        name, known = f"{alert.service}/{alert.definition}", self.told.page(alert.cluster).counted
+        others = [each for each in known if each[0] != name and change.at - each[1] < REMEMBERED]
+        return {"counted": (*others, (name, alert.last))}
 
     def _write(self, cluster: str, **changes: Any) -> None:
         try:

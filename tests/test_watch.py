@@ -195,20 +195,54 @@ def test_tasks_that_stop_in_a_loop_make_one_alert_and_one_all_clear() -> None:
         assert there.left() == 0
 
 
+def test_a_loop_that_is_slower_than_the_runs_of_cron_is_one_all_the_same() -> None:
+    with town(age=0) as there:
+        told: list[str] = []
+        for number in range(10):
+            if number < 5:
+                task = next(task for task in there.stage.sim.tasks.all.values() if task.last_status == "RUNNING")
+                there.stage.sim.tasks.exits(task, 1)
+            there.stage.sim.sleep(300)
+            told += [kind for kind in kinds(there.watch("--cluster", "demo")) if kind.startswith("alert_")]
+        assert told == ["alert_raised", "alert_cleared"]
+
+
 class Killed(BaseException):
     """kill -9."""
 
 
 class Dies:
-    """A client of SQS in a process that dies when it would delete."""
+    """A client of SQS in a process that dies when it would delete, or when it just has."""
 
-    def __init__(self, sqs: Any) -> None:
-        self.sqs = sqs
+    def __init__(self, sqs: Any, *, landed: bool = False) -> None:
+        self.sqs, self.landed = sqs, landed
 
     def __getattr__(self, operation: str) -> Any:
-        if operation == "delete_message_batch":
+        if operation != "delete_message_batch":
+            return getattr(self.sqs, operation)
+
+        def die(**params: Any) -> Any:
+            if self.landed:
+                self.sqs.delete_message_batch(**params)
             raise Killed
-        return getattr(self.sqs, operation)
+
+        return die
+
+
+def test_a_watcher_that_is_killed_right_after_it_deleted_loses_no_alert_and_tells_none_twice() -> None:
+    with town(age=0) as there:
+        words = ("--cluster", "demo", "--tell", there.alert_topic)
+        crash(there)
+        sqs = there.client("sqs")
+        raised: list[int] = []
+        while there.left():
+            there.clients["sqs"] = Dies(sqs, landed=True)
+            with pytest.raises(Killed):
+                there.watch(*words)
+            there.clients["sqs"] = sqs
+            raised.append(sum(fact["event"] == "alert_raised" for fact in there.told()))
+        assert sum(raised) == 1, "whichever of the lives it was that saw enough"
+        assert kinds(there.watch(*words)) == ["watch_started"]
 
 
 def test_a_watcher_that_is_killed_before_it_deletes_loses_nothing_and_does_nothing_twice() -> None:
