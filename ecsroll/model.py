@@ -116,6 +116,9 @@ class Crash:
     host: str
     what: str
     """How it ended, in a few words."""
+    at: datetime | None = None
+    created: datetime | None = None
+    """When the task was made, which is when ECS tried again what had ended before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

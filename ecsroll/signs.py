@@ -97,4 +97,6 @@ def _crash(said: Mapping[str, Any], service: str) -> Crash | None:
     verdict = verdict_on(task) if task is not None else None
     if task is None or verdict is None or not verdict.kind.failed:
         return None
-    return Crash(task=task.arn, service=service, host=task.host or "", what=verdict.why[:120])
+    return Crash(
+        task=task.arn, service=service, host=task.host or "", what=verdict.why[:120], at=task.at, created=task.created
+    )
