@@ -328,7 +328,7 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
     Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host; with --restarts,
     containers that are restarted inside their tasks.
     Without --cluster, the clusters of the policy file are watched, else every cluster of the region.
-    Without --queue, only the images are watched.
+    Without --queue, only the images are watched, and with --restarts the restarts.
     """
     from ecsroll.watching import settled, watcher
 

@@ -142,7 +142,7 @@ class Watcher:
     def _pause(self, took: bool | None) -> float:
         """Seconds until the next look; none where the receive itself has waited long enough."""
         if self.inbox is None:
-            return self.interval
+            return self.interval if self.restarts is None else min(self.interval, RECHECK)
         return PAUSE if took is None else 0.0 if took else LONG_POLL - min(LONG_POLL, self.inbox.longest)
 
     def _exists(self, cluster: str) -> None:

@@ -1,6 +1,7 @@
 """Containers that are restarted inside their tasks: what AWS shows of it, and what a watcher makes of that."""
 
 import json
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -155,6 +156,16 @@ def test_a_watcher_that_may_not_ask_says_so_once_and_goes_on() -> None:
     (trouble,) = [event for event in ran.events if event["event"] == "watch_trouble"]
     assert (ran.code, trouble["what"]) == (0, "restarts")
     assert "cloudwatch:ListMetrics" in trouble["next"]
+
+
+def test_without_a_queue_it_asks_each_minute_too_until_somebody_ends_it() -> None:
+    stage = stage_of()
+    stage.sim.door.calls.clear()
+    stage.sim.world.after(350, lambda: signal.raise_signal(signal.SIGTERM))
+    ran = ecsroll(stage, *(word for word in WATCH if word != "--once"))
+    assert (ran.code, ran.result["result"]) == (0, "done")
+    assert ran.result["reason"].startswith("interrupted by SIGTERM")
+    assert sum(call.operation == "GetMetricData" for call in stage.sim.door.calls) in {5, 6, 7}
 
 
 def test_only_those_services_are_asked_for_that_are_counted_and_each_minute_once() -> None:
