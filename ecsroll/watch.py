@@ -196,10 +196,13 @@ class Watcher:
         self.sinks.tell(event)
 
     def _trouble(self, what: str, error: EcsrollError, cluster: str | None = None) -> None:
-        """Something could not be read or written; said again only when it changes."""
+        """Something could not be read or written; said again only when it changes, or had worked meanwhile."""
         if self._said.get(f"{cluster} {what}") != str(error):
             self._said[f"{cluster} {what}"] = str(error)
             self._tell("watch_trouble", cluster, {"what": what, "why": str(error), "next": error.hint})
+
+    def _works(self, what: str, cluster: str | None = None) -> None:
+        self._said.pop(f"{cluster} {what}", None)
 
     # The queue
 
@@ -214,6 +217,7 @@ class Watcher:
                 raise
             self._trouble("queue", error)
             return None
+        self._works("queue")
         self._deal(self.inbox, messages)
         return bool(messages)
 
@@ -284,6 +288,7 @@ class Watcher:
             try:
                 for restarted in self.restarts.read(cluster):
                     self.alerts.detector.restarted(*restarted)
+                self._works("restarts", cluster)
             except (AwsRefusal, AwsUnavailable) as error:
                 self._trouble("restarts", error, cluster)
 
@@ -369,6 +374,7 @@ class Watcher:
     def _write(self, cluster: str, **changes: Any) -> None:
         try:
             self.told.write(cluster, **changes)
+            self._works("records", cluster)
         except (AwsRefusal, AwsUnavailable) as error:
             self._trouble("records", error, cluster)
 
@@ -399,6 +405,7 @@ class Watcher:
         except (AwsRefusal, AwsUnavailable) as error:
             self._trouble("services", error, cluster)
             return None
+        self._works("services", cluster)
         return next(iter(answer.get("services", ())), None)
 
     # Images
@@ -420,6 +427,7 @@ class Watcher:
             try:
                 if whole or self._again(cluster) or self.newest.changed(cluster):
                     self._check(cluster)
+                self._works("images", cluster)
             except (AwsUnavailable, AwsRefusal) as error:
                 well = False
                 self.newest.seen.pop(cluster, None)  # looked at anew the next time, whether or not a parameter changed

@@ -46,7 +46,7 @@ class Account:
     def __getattr__(self, operation: str) -> Any:
         def call(**params: Any) -> Any:
             self.asked[operation] += 1
-            if f"_{operation}" not in vars(type(self)):
+            if not hasattr(type(self), f"_{operation}"):
                 said: Any = {"Error": {"Code": "AccessDenied", "Message": f"not for us: {operation}"}}
                 raise ClientError(said, operation)
             return getattr(self, f"_{operation}")(**params)
