@@ -4,7 +4,7 @@ Crash loops come from ``crashes.py``. What ECS warns of itself (a deployment tha
 task that finds no host) is an alert of its service until the service is steady again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,8 @@ from ecsroll.once import Once
 __all__ = ["CRASH_LOOP", "Alert", "Alerts", "Change", "Steady"]
 
 CRASH_LOOP = "crash_loop"
+RESTART_LOOP = "restart_loop"
+"""The same inside tasks that go on."""
 _CALM = frozenset({"SERVICE_STEADY_STATE", "SERVICE_DEPLOYMENT_COMPLETED"})
 _WARNED = frozenset({"SERVICE_TASK_START_IMPAIRED"})
 """Warnings that are alerts; every ERROR is one, also of a name that is new."""
@@ -33,7 +35,7 @@ class Alert:
     """Something that is wrong with a service."""
 
     kind: str
-    """``crash_loop``, or the name of ECS's event in small letters."""
+    """``crash_loop``, ``restart_loop``, or the name of ECS's event in small letters."""
     cluster: str
     service: str
     since: datetime
@@ -49,6 +51,11 @@ class Alert:
         """The same for its beginning and its end, and in every telling of it."""
         what = self.definition or self.kind
         return f"{self.cluster}/{self.service}/{what}/{self.since:%Y%m%dT%H%M%SZ}"
+
+    @property
+    def loop(self) -> bool:
+        """Whether it is one of failures that were counted."""
+        return self.kind in {CRASH_LOOP, RESTART_LOOP}
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -91,13 +98,19 @@ class Alerts:
     _news: list[Change] = field(default_factory=list)
 
     def restore(self, alerts: list[Alert]) -> None:
-        """Alerts that an earlier life raised."""
+        """Alerts that an earlier life raised, and that are open."""
         for alert in alerts:
-            if alert.kind == CRASH_LOOP:
+            if alert.loop:
                 loop = _loop(alert)
                 self.detector.open[loop.key] = loop
             else:
                 self.open[alert.key] = alert
+
+    def counted(self, cluster: str, loops: Iterable[tuple[str, datetime]]) -> None:
+        """Loops that an earlier life said to be over: ``service/definition``, and the last failure of each."""
+        for name, at in loops:
+            service, _, definition = name.partition("/")
+            self.detector.counted(LoopKey(cluster, service, definition, in_place=not definition), at)
 
     def all(self) -> list[Alert]:
         """Every alert that is open, the oldest first."""
@@ -176,7 +189,7 @@ def _shorten(calm: dict[tuple[str, str], datetime]) -> None:
 
 def _alert(loop: Loop) -> Alert:
     return Alert(
-        kind=CRASH_LOOP,
+        kind=RESTART_LOOP if loop.key.in_place else CRASH_LOOP,
         cluster=loop.key.cluster,
         service=loop.key.service,
         definition=loop.key.definition,
@@ -191,7 +204,7 @@ def _alert(loop: Loop) -> Alert:
 
 def _loop(alert: Alert) -> Loop:
     return Loop(
-        key=LoopKey(alert.cluster, alert.service, alert.definition),
+        key=LoopKey(alert.cluster, alert.service, alert.definition, in_place=alert.kind == RESTART_LOOP),
         since=alert.since,
         last=alert.last,
         count=alert.count,

@@ -55,7 +55,7 @@ _REFILL: dict[tuple[str, str], float] = {
     ("ssm", "read"): 40,
     ("ssm", ""): 3,
     ("sts", ""): 20,
-    ("cloudwatch", ""): 9,  # DescribeAlarms
+    ("cloudwatch", ""): 9,  # DescribeAlarms; what a watcher asks may be asked more often
     ("iam", ""): 10,  # unpublished
     ("sqs", ""): 600,  # a standard queue takes nearly any number (facts 6.5)
     ("sns", ""): 60,
@@ -112,6 +112,9 @@ _DENIED = frozenset(
         "UnauthorizedAccess",
         "AuthFailure",
         "NotAuthorized",
+        "AuthorizationError",  # SNS
+        "KMSAccessDenied",  # the key of a topic, and that of a queue
+        "KmsAccessDenied",
     }
 )
 _EXPIRED = frozenset(
@@ -126,6 +129,7 @@ _EXPIRED = frozenset(
     }
 )
 
+_QUEUES = {"sqs", "sns", "events"}
 _TOKENS = {"elbv2": ("Marker", "NextMarker"), "ecs": ("nextToken", "nextToken")}
 
 
@@ -384,7 +388,12 @@ def _ours(error: ClientError | BotoCoreError | ResponseParserError, service: str
     call = f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"
     code = _code(error)
     if code in _DENIED:
-        hint = f"the credentials need {call}; SECURITY.md says what a roll changes, and where"
+        where = (
+            "docs/watching.md says what a watcher calls"
+            if service in _QUEUES
+            else "SECURITY.md says what a roll changes"
+        )
+        hint = f"the credentials need {call}; {where}, and where"
         return AwsUnavailable(f"{call} is denied to these credentials: {_sentence(error)}", hint=hint)
     if code in _EXPIRED or isinstance(error, NoCredentialsError | PartialCredentialsError):
         return AwsUnavailable(

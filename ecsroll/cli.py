@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -269,6 +268,7 @@ def check_ami(
 ) -> None:
     """Show what runs, what is newest, how far behind it is and what changed."""
     from ecsroll.commands import check_ami as checked
+    from ecsroll.sinks import TOPIC
 
     if all_clusters and "cluster" in shared.from_environment:
         cluster = None  # what was typed counts more than what is set
@@ -276,7 +276,7 @@ def check_ami(
         what = "--cluster and --all-clusters exclude one another" if all_clusters else "no cluster was named"
         raise UsageError(what, hint="give --cluster (several times, if you like) or --all-clusters")
     named(*cluster or ())
-    if publish is not None and not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+", publish):
+    if publish is not None and not TOPIC.fullmatch(publish):
         raise UsageError(
             f"--publish {publish}: this is no ARN of a topic", hint="such as arn:aws:sns:REGION:ACCOUNT:NAME"
         )
@@ -311,20 +311,29 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
             envvar="ECSROLL_VISIBILITY", help="How long a message is nobody else's; extended while a roll goes on."
         ),
     ] = "5m",
+    restarts: Annotated[
+        bool,
+        typer.Option(
+            "--restarts",
+            envvar="ECSROLL_RESTARTS",
+            help="Also ask CloudWatch, once a minute, for containers that are restarted inside their tasks.",
+        ),
+    ] = False,
     topic: Topics = None,
     tell: Tell = None,
     webhook_secret: WebhookSecret = None,
 ) -> None:
     """Take notices and ECS's events from a queue, look for new images, and tell somebody or start a roll.
 
-    Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host.
+    Alerts: crash loops, failed deployments, starts that ECS throttles, tasks without a host; with --restarts,
+    containers that are restarted inside their tasks.
     Without --cluster, the clusters of the policy file are watched, else every cluster of the region.
-    Without --queue, only the images are watched.
+    Without --queue, only the images are watched, and with --restarts the restarts.
     """
     from ecsroll.watching import settled, watcher
 
     words = {"on-ami": on_ami, "ami-interval": ami_interval, "visibility": visibility}
-    wanted = settled(words, queue, cluster or list(shared.file.clusters), topic or ())
+    wanted = settled(words, queue, cluster or list(shared.file.clusters), topic or (), restarts=restarts)
     shared = shared.telling(tell, webhook_secret)
     with shared.signals(given.policy(), "finishing what is begun") or nullcontext(lambda: None) as stopping:
         there = watcher(wanted, shared, lambda name: given.policy(shared.file.layers(name)))

@@ -7,8 +7,8 @@ A loop is all of these: enough failed stops within the window (a share of the wa
 takes it), more than the service is used to, and at least one of a task that was made after another had failed. The last
 one tells a loop from a bad moment: when a host dies, or a database is away for a minute, many fail once.
 
-Everything here is pure: no AWS, no clock. A roll asks :func:`new_loops` with what the ECS API shows (stopped tasks can
-be described for an hour at least); a watcher feeds a :class:`Detector`.
+Everything here is pure: no AWS, no clock. A watcher feeds a :class:`Detector`; the gate of a roll (``gates.py``), which
+knows its new hosts and what was before it, takes the same verdicts (``stops.py``) and asks :func:`tried_again`.
 """
 
 import math
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from ecsroll.stops import StoppedTask, verdict_on
 
-__all__ = ["Cleared", "Detector", "Loop", "LoopKey", "Raised", "Sensitivity", "Wanted", "new_loops", "threshold"]
+__all__ = ["Cleared", "Detector", "Loop", "LoopKey", "Raised", "Sensitivity", "Wanted", "threshold", "tried_again"]
 
 Wanted = Callable[["LoopKey"], int | None]
 """How many tasks a service wants, or None if nobody knows. Asked only where it matters."""
@@ -30,12 +30,19 @@ Wanted = Callable[["LoopKey"], int | None]
 _SKEW = timedelta(minutes=5)
 
 
+RESTARTED = "a container ended and was restarted inside its task, which went on"
+
+
 class LoopKey(NamedTuple):
-    """Whose tasks fail: by service and task definition, so that a fixed revision starts clean."""
+    """Whose tasks fail: by service and task definition, so that a fixed revision starts clean.
+
+    ``in_place``: containers that are restarted inside their tasks; AWS says their service, and no definition.
+    """
 
     cluster: str
     service: str
     definition: str
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,9 @@ class Sensitivity:
     """How long nothing may fail until a loop is over; more for a slow one, see :meth:`patience`."""
     slowest: timedelta = timedelta(hours=1)
     """The start throttle grows to 27 minutes between two tries (aws-facts 8.3): twice that, rounded up."""
+    apart: timedelta = timedelta(minutes=2)
+    """Restarts in place this far apart are tries one after another. They are known by the minute only, and a container
+    is restarted once in 60 s at most (aws-facts 7.6): what is closer may be many containers that ended once."""
     lost: timedelta = timedelta(minutes=2)
     """Stops on a host this close to its loss are the host's, whatever the exit code says."""
 
@@ -124,40 +134,8 @@ def _failure(task: StoppedTask) -> _Failure | None:
     return _Failure(task.at, task.created, task.host, verdict.why, task.exit_code)
 
 
-def new_loops(
-    stops: Iterable[StoppedTask],
-    wanted: Wanted,
-    *,
-    since: datetime,
-    now: datetime,
-    lost: Mapping[str, datetime] | None = None,
-    sensitivity: Sensitivity | None = None,
-) -> tuple[Loop, ...]:
-    """The loops that have begun since a moment, by what the ECS API shows: what a roll asks between two steps.
-
-    Failures before ``since`` are what the service was used to: a loop that was there already is not the roll's.
-    ``lost``: container instances that went away, and when; whatever stopped there at that time does not count.
-    """
-    sensitivity = sensitivity or Sensitivity()
-    begin = max(since, now - sensitivity.window)
-    found: dict[LoopKey, dict[str, _Failure]] = {}
-    for task in stops:
-        failure = _failure(task)
-        if failure is not None and not _with_host(failure, lost or {}, sensitivity):
-            key = LoopKey(task.cluster, task.service or "", task.definition)
-            found.setdefault(key, {})[task.arn] = failure
-    loops = []
-    for key, failures in sorted(found.items()):
-        recent = [failure for failure in failures.values() if begin <= failure.at <= now]
-        before = [failure for failure in failures.values() if since - sensitivity.window <= failure.at < since]
-        loop = _loop(key, recent, len(before), wanted, sensitivity)
-        if loop is not None:
-            loops.append(loop)
-    return tuple(loops)
-
-
 def _loop(key: LoopKey, recent: list[_Failure], usual: int, wanted: Wanted, sensitivity: Sensitivity) -> Loop | None:
-    if len(recent) < sensitivity.least + usual or not _again(recent):
+    if len(recent) < sensitivity.least + usual or not tried_again((each.at, each.created) for each in recent):
         return None
     want = wanted(key)
     if len(recent) < threshold(want, sensitivity) + usual:
@@ -176,10 +154,14 @@ def _loop(key: LoopKey, recent: list[_Failure], usual: int, wanted: Wanted, sens
     )
 
 
-def _again(recent: list[_Failure]) -> bool:
-    """Whether one of them was made after another had failed: ECS tried again, and that failed, too."""
-    first = min(failure.at for failure in recent)
-    return any(failure.created is not None and failure.created >= first for failure in recent)
+def tried_again(failures: Iterable[tuple[datetime, datetime | None]]) -> bool:
+    """Whether one of the tasks was made after another had failed: ECS tried again, and that failed, too.
+
+    ``failures``: when each failed, and when it was made, if that is known.
+    """
+    known = list(failures)
+    first = min((at for at, _ in known), default=None)
+    return first is not None and any(created is not None and created >= first for _, created in known)
 
 
 def _with_host(failure: _Failure, lost: Mapping[str, datetime], sensitivity: Sensitivity) -> bool:
@@ -217,12 +199,30 @@ class Detector:
         if failure is None:
             return
         key = LoopKey(task.cluster, task.service or "", task.definition)
+        self._take(key, {task.arn: failure})
+
+    def restarted(self, cluster: str, service: str, at: datetime, count: int) -> None:
+        """So many containers of a service were restarted inside their tasks in the minute that began then.
+
+        Told again, with the same number or a greater one, they are the same ones.
+        """
+        before = at - self.sensitivity.apart
+        failure = _Failure(at, before, None, RESTARTED, None)
+        names = [f"{at.isoformat()} {number}" for number in range(min(count, self.kept // 4))]
+        self._take(LoopKey(cluster, service, "", in_place=True), dict.fromkeys(names, failure))
+
+    def counted(self, key: LoopKey, at: datetime) -> None:
+        """A loop was over with the failure at that moment: what an earlier life said of it is not said again."""
+        self._over[key] = at
+
+    def _take(self, key: LoopKey, new: Mapping[str, _Failure]) -> None:
         over = self._over.get(key)
-        if over is not None and failure.at <= over:
+        new = {name: failure for name, failure in new.items() if over is None or failure.at > over}
+        if not new:
             return
         failures = self._failures.setdefault(key, {})
         self._failures.move_to_end(key)
-        failures[task.arn] = failure
+        failures.update(new)
         if len(failures) > self.kept:
             for arn in sorted(failures, key=lambda arn: failures[arn].at)[: self.kept // 4]:
                 del failures[arn]

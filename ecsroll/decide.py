@@ -196,6 +196,8 @@ def _point(turn: Turn) -> bool:
         return True
     if not turn.page.pointed and turn.group.launches:
         turn.page = replace(turn.page, pointed=entries(turn.group, turn.roll))
+    if any(entry.phase is Phase.RETURNING for entry in turn.page.pointed):
+        return _point_anew(turn)
     found = []
     for entry in turn.page.pointed:
         launches = asg.launches_of(turn.group, entry)
@@ -204,17 +206,41 @@ def _point(turn: Turn) -> bool:
         else:
             found.append(entry)
     turn.page = replace(turn.page, pointed=tuple(found))
-    asking = [entry for entry in found if entry.phase is not Phase.HELD]
-    for entry in asking:
-        turn.actions.append(
-            Point(
-                ledger=turn.page, pointed=entry, why=f"{turn.group.name} launches {entry.image_was}, not {entry.image}"
-            )
-        )
-        turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image}")
+    asking = _ask_target(turn)
     if not asking and turn.page.pointed_at is None:
         turn.page = replace(turn.page, pointed_at=newest_launch(turn.live))
-    return bool(asking) or turn.target_in_doubt
+    return asking or turn.target_in_doubt
+
+
+def _ask_target(turn: Turn) -> bool:
+    """Set the target wherever no reading has shown it yet. Whether there is such a place."""
+    asking = [entry for entry in turn.page.pointed if entry.phase is not Phase.HELD]
+    for entry in asking:
+        why = f"{turn.group.name} launches {entry.image_was}, not {entry.image}"
+        turn.actions.append(Point(ledger=turn.page, pointed=entry, why=why))
+        turn.wait("target", turn.group.name, f"until {entry.name} reads back {entry.image}")
+    return bool(asking)
+
+
+def _point_anew(turn: Turn) -> bool:
+    """An earlier life was cut off while it pointed back: what it had set is asked for again, as it was first noted.
+
+    The version that was made may be gone. What a reading shows now may be older than the call that pointed back, so it
+    proves nothing until the target was set once more.
+    """
+    found = []
+    for launches, first in zip(turn.group.launches, entries(turn.group, turn.roll), strict=True):
+        known = asg.entry_of(turn.page.pointed, launches)
+        # What read back already had left the page.
+        found.append(first if known is None else _first_noted(known, turn))
+    turn.page = replace(turn.page, pointed=tuple(found), pointed_at=None)
+    return _ask_target(turn)
+
+
+def _first_noted(entry: Pointed, turn: Turn) -> Pointed:
+    """As it was before it was set: of a template, with a version only where a rollback goes back to one."""
+    made = turn.roll.versions.get(f"{turn.group.name}/{entry.name}") if entry.place is Place.TEMPLATE else entry.version
+    return replace(entry, phase=Phase.ASKING, version=made)
 
 
 def _version(launches: Launches, entry: Pointed) -> str | None:

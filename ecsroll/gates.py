@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ecsroll import drain
 from ecsroll.canary import drained_canaries, sound_there, tries_canary
+from ecsroll.crashes import tried_again
 from ecsroll.ledger import Baseline
 from ecsroll.model import Crash, Host, Policy, Snapshot
 from ecsroll.policy import spelled
@@ -87,9 +88,20 @@ def _crash_loop(turn: Turn) -> str | None:
         # What had ended before is still remembered by AWS for its hour, and is counted along.
         if len(on_new) >= CRASHES + before:
             return f"{_crashed(name, on_new)} on new hosts{_since(on_new)}; {_compared(before)}"
-        if len(crashes) >= before + max(CRASHES, math.ceil(turn.seen.services[name].desired / SHARE)):
+        many = before + max(CRASHES, math.ceil(turn.seen.services[name].desired / SHARE))
+        if len(crashes) >= many and _again(crashes, turn.roll.began):
             return f"{_crashed(name, crashes)} in the last hour; {_compared(before)}"
     return None
+
+
+def _again(crashes: list[Crash], since: datetime) -> bool:
+    """On hosts of before the roll a bad moment (a host that dies, a database that is away) ends many tasks once.
+
+    Of a crash whose time AWS did not say, the worse is believed.
+    """
+    recent = [(crash.at, crash.created) for crash in crashes if crash.at is None or crash.at >= since]
+    known = [(at, created) for at, created in recent if at is not None]
+    return len(known) < len(recent) or tried_again(known)
 
 
 def _driven_off(turn: Turn) -> str | None:

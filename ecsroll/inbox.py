@@ -20,11 +20,16 @@ BATCH = 10
 
 @dataclass
 class Inbox:
-    """One SQS queue. ``visibility``: seconds for which what was received is nobody else's."""
+    """One SQS queue. ``visibility``: seconds for which what was received is nobody else's.
+
+    ``longest``: seconds that one receive may wait. A call that is given up before SQS answers has taken messages that
+    nobody has then, until they are visible again: so it is less than the call's time, with room for the answer.
+    """
 
     aws: Aws
     url: str
     visibility: float = 300.0
+    longest: int = 20
     held: dict[str, Message] = field(default_factory=dict)
     """Messages that are being dealt with, by their ids."""
     _extended: float = 0.0
@@ -50,7 +55,7 @@ class Inbox:
             return False
 
     def receive(self, wait: float) -> list[Message]:
-        """Up to ten messages, waiting so many seconds for the first. They are held from now on.
+        """Up to ten messages, waiting so many seconds for the first (``longest`` at most). They are held from now on.
 
         Raises NotFound where there is no such queue, AwsUnavailable where it can not be read.
         """
@@ -61,7 +66,7 @@ class Inbox:
                 "receive_message",
                 QueueUrl=self.url,
                 MaxNumberOfMessages=BATCH,
-                WaitTimeSeconds=round(wait),
+                WaitTimeSeconds=min(round(wait), self.longest),
                 VisibilityTimeout=round(self.visibility),
                 AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             )
@@ -86,6 +91,12 @@ class Inbox:
         """Let go of what could not be dealt with: the queue brings it again, and puts it aside after a few times."""
         for message in messages:
             self.held.pop(message.id, None)
+
+    def give_back(self, messages: Iterable[Message]) -> None:
+        """Let go of what somebody else is to deal with at once: it is visible again."""
+        for some in chunks(list(messages), BATCH):
+            self._batch("change_message_visibility_batch", some, VisibilityTimeout=0)
+            self.leave(some)
 
     def keep(self) -> None:
         """Stay the only one who deals with what is held; to be called often, it acts when a third of the time is over.

@@ -117,7 +117,9 @@ class Crash:
     what: str
     """How it ended, in a few words."""
     at: datetime | None = None
-    """When, by AWS's clock: to be told, never compared with ours."""
+    """When, by AWS's clock."""
+    created: datetime | None = None
+    """When the task was made, which is when ECS tried again what had ended before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,6 +205,8 @@ ELSEWHERE: Mapping[str, str] = {
     "sqs:ReceiveMessage": "watch and events, on the queue that was given",
     "sqs:DeleteMessage": "watch, once a message was dealt with",
     "sqs:ChangeMessageVisibility": "watch, while a roll goes on",
+    "cloudwatch:ListMetrics": "watch --restarts: which services have containers with a restart policy",
+    "cloudwatch:GetMetricData": "watch --restarts: how often these were restarted",
     "secretsmanager:GetSecretValue": "a secret given by reference",
 }
 """Calls outside the policy of a roll, each with what it is for: whoever wants that grants them where it is used."""

@@ -99,7 +99,7 @@ def _crash(said: Mapping[str, Any], service: str) -> Crash | None:
     if task is None or verdict is None or not verdict.kind.failed:
         return None
     why = _TARGET_GROUP.sub(r"\1", verdict.why)
-    return Crash(task=task.arn, service=service, host=task.host or "", what=why[:120], at=task.at)
+    return Crash(task=task.arn, service=service, host=task.host or "", what=why[:120], at=task.at, created=task.created)
 
 
 _TARGET_GROUP = re.compile(r"arn:[\w-]+:elasticloadbalancing:[^/\s]*:targetgroup/([^/\s)]+)/\w+")

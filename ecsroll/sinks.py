@@ -21,6 +21,7 @@ from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 from ecsroll.events import FOR_PEOPLE, Event
 
 __all__ = [
+    "TOPIC",
     "Bus",
     "Failed",
     "Http",
@@ -37,6 +38,8 @@ __all__ = [
     "sinks_of",
 ]
 
+TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+")
+"""The ARN of an SNS topic."""
 TRIES = 6
 PAUSE = 15.0
 """Seconds until the second try; each further one waits twice as long."""
@@ -278,6 +281,8 @@ class _Box:
     tries: int = 0
     due: float = 0.0
     lost: int = 0
+    why: str = ""
+    """Why it did not take the last fact."""
 
 
 @dataclass
@@ -313,7 +318,7 @@ class Sinks:
                 box.due = 0.0
             self._empty(box)
             if last and box.waiting:
-                self._give_up(box, "the process ends")
+                self._give_up(box, f"{box.why}; the process ends")
 
     @property
     def waiting(self) -> int:
@@ -332,7 +337,7 @@ class Sinks:
             box.tries, box.due = 0, 0.0
 
     def _failed(self, box: _Box, why: str) -> None:
-        box.tries += 1
+        box.tries, box.why = box.tries + 1, why
         box.due = self.clock.elapsed() + PAUSE * 2 ** (box.tries - 1)
         if box.tries >= TRIES:
             self._give_up(box, why)
@@ -395,7 +400,7 @@ def sinks_of(
     for word in words:
         kind, _, rest = word.partition(":")
         match kind:
-            case "arn" if ":sns:" in word:
+            case "arn" if TOPIC.fullmatch(word):
                 made.append(Topic(aws(), word))
             case "bus" if rest:
                 made.append(Bus(aws(), rest))
@@ -412,7 +417,9 @@ def sinks_of(
     return made
 
 
-_HINT = "say arn:aws:sns:..., bus:NAME, slack:REFERENCE, webhook:URL, lines:PATH or log (docs/watching.md)"
+_HINT = (
+    "say arn:aws:sns:REGION:ACCOUNT:NAME, bus:NAME, slack:REFERENCE, webhook:URL, lines:PATH or log (docs/watching.md)"
+)
 
 
 def _harmless(word: str) -> str:

@@ -13,7 +13,7 @@ from ecsroll.result import Result
 from ecsroll.sinks import Sinks
 from ecsroll.tally import Tally
 
-__all__ = ["Telling", "ended"]
+__all__ = ["Telling", "ended", "planned"]
 
 
 @dataclass
@@ -49,3 +49,18 @@ def ended(result: Result) -> dict[str, object]:
     """How a roll ended, as an event tells it (docs/json.md)."""
     plain = result.plain()
     return {key: plain[key] for key in ("cluster", "result", "exit_code", "reason", "next", "hosts", "owed")}
+
+
+def planned(result: Result, outdated: Mapping[str, int]) -> dict[str, object]:
+    """What a plan comes to, as an event tells it (docs/json.md). ``outdated``: hosts to replace, by group."""
+    plain = result.plain()
+    forecast = plain.get("plan") or {}
+    return {
+        "result": result.result,
+        "reason": result.reason,
+        "hosts": result.remaining,
+        "outdated": dict(outdated),
+        "seconds": forecast.get("seconds"),
+        "findings": plain["findings"],
+        "next": result.next,
+    }

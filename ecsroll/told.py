@@ -19,6 +19,7 @@ __all__ = ["Page", "Told"]
 LIMIT = 4000
 """A standard parameter holds 4 KB."""
 WORDS = 120
+COUNTED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,15 @@ class Page:
     """Ids of alerts that were raised, and are not known to have been told: told (again) by whoever finds them."""
     announced: str = ""
     """The newest images that were told of."""
+    planned: str = ""
+    """The newest images that a plan was told for."""
     halted: str = ""
     """The images that a roll was halted with: it is for a person to go on."""
+    counted: tuple[tuple[str, datetime], ...] = ()
+    """Loops that are over, ``service/definition``, and the last failure of each: AWS still tells whoever asks next.
+
+    Without a definition: restarts inside tasks.
+    """
 
 
 @dataclass
@@ -87,6 +95,8 @@ def _text(page: Page) -> str:
             "untold": [name for name in page.untold if any(alert.id == name for alert in alerts)],
             "announced": page.announced,
             "halted": page.halted,
+            **({"planned": page.planned} if page.planned else {}),
+            **({"counted": {name: at.isoformat() for name, at in page.counted[-COUNTED:]}} if page.counted else {}),
         }
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         if len(text) <= LIMIT or not alerts:
@@ -114,7 +124,9 @@ def _page(said: Mapping[str, Any]) -> Page:
         alerts=tuple(_read_alert(entry) for entry in said.get("alerts", ())),
         untold=tuple(said.get("untold", ())),
         announced=str(said.get("announced", "")),
+        planned=str(said.get("planned", "")),
         halted=str(said.get("halted", "")),
+        counted=tuple((name, datetime.fromisoformat(at)) for name, at in said.get("counted", {}).items()),
     )
 
 

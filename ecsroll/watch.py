@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Literal
 
 from ecsroll.alerts import Alerts, Change
@@ -23,7 +24,6 @@ from ecsroll.errors import (
     AwsUnavailable,
     EcsrollError,
     NotFound,
-    Refused,
 )
 from ecsroll.events import Event
 from ecsroll.happenings import (
@@ -37,16 +37,19 @@ from ecsroll.happenings import (
     Unreadable,
 )
 from ecsroll.inbox import Inbox
+from ecsroll.lately import failed_lately
 from ecsroll.model import Finding, Policy, Snapshot
 from ecsroll.newest import Newest
 from ecsroll.notices import AmiNotice
 from ecsroll.once import Once
+from ecsroll.plan import plan
 from ecsroll.records import Records
+from ecsroll.restarts import Restarts
 from ecsroll.result import Result, of_error
 from ecsroll.sinks import Sinks
 from ecsroll.stops import verdict_on
 from ecsroll.tally import Tally
-from ecsroll.telling import ended
+from ecsroll.telling import ended, planned
 from ecsroll.told import Told
 
 __all__ = ["LONG_POLL", "OnAmi", "Watcher", "task_facts"]
@@ -62,6 +65,8 @@ PAUSE = 15.0
 LOOK_ANYWAY = 3600.0
 """Seconds after which the clusters are looked at whole, though no parameter changed: groups come and go, images age."""
 RECHECK = 60.0
+REMEMBERED = timedelta(hours=1)
+"""For how long ECS tells of a stopped task, at least (aws-facts 9)."""
 GIVE_UP = 10
 """Receives after which a message that can not be used is deleted, though the queue should have put it aside."""
 
@@ -83,6 +88,8 @@ class Watcher:
     policy: Callable[[str], Policy]
     interval: float = 300.0
     """Seconds between two looks at AWS's parameters."""
+    restarts: Restarts | None = None
+    """Asked once a minute for containers that are restarted inside their tasks, if that is wanted."""
     alerts: Alerts = field(default_factory=Alerts)
     counts: Counter[str] = field(default_factory=Counter)
     rolls: list[Result] = field(default_factory=list)
@@ -97,7 +104,7 @@ class Watcher:
         self._said: dict[str, str] = {}
         self._wanted: dict[LoopKey, tuple[float, int | None]] = {}
         self._known: tuple[str, ...] = ()
-        self._known_at = self._looked_at = self._checked_at = self._polled_at = float("-inf")
+        self._known_at = self._looked_at = self._checked_at = self._polled_at = self._counted_at = float("-inf")
         self._stopping: Callable[[], str | None] = lambda: None
 
     # The loop
@@ -120,16 +127,23 @@ class Watcher:
         self._take(0.0, first=True)
         while not stopping():
             took = self._take(1.0 if once else LONG_POLL)
+            self._count_restarts()
             self._judge()
             if self._due() and not (once and took):
                 self._images()
             self.sinks.flush()
             if once and not took:
                 break
-            self._rest(self.interval if self.inbox is None else PAUSE if took is None else 0.0)
+            self._rest(self._pause(took))
         self._judge()
         self.sinks.flush(last=True)
         return self._result(stopping())
+
+    def _pause(self, took: bool | None) -> float:
+        """Seconds until the next look; none where the receive itself has waited long enough."""
+        if self.inbox is None:
+            return self.interval if self.restarts is None else min(self.interval, RECHECK)
+        return PAUSE if took is None else 0.0 if took else LONG_POLL - min(LONG_POLL, self.inbox.longest)
 
     def _exists(self, cluster: str) -> None:
         """Raises NotFound: a name that is wrong from the start would be watched for ever."""
@@ -182,10 +196,13 @@ class Watcher:
         self.sinks.tell(event)
 
     def _trouble(self, what: str, error: EcsrollError, cluster: str | None = None) -> None:
-        """Something could not be read or written; said again only when it changes."""
+        """Something could not be read or written; said again only when it changes, or had worked meanwhile."""
         if self._said.get(f"{cluster} {what}") != str(error):
             self._said[f"{cluster} {what}"] = str(error)
             self._tell("watch_trouble", cluster, {"what": what, "why": str(error), "next": error.hint})
+
+    def _works(self, what: str, cluster: str | None = None) -> None:
+        self._said.pop(f"{cluster} {what}", None)
 
     # The queue
 
@@ -200,6 +217,7 @@ class Watcher:
                 raise
             self._trouble("queue", error)
             return None
+        self._works("queue")
         self._deal(self.inbox, messages)
         return bool(messages)
 
@@ -260,6 +278,20 @@ class Watcher:
             case _:
                 self.counts["other"] += 1
 
+    def _count_restarts(self) -> None:
+        """Once a minute: what no event tells (aws-facts 7.6)."""
+        if self.restarts is None or self.clock.elapsed() - self._counted_at < RECHECK:
+            return
+        self._counted_at = self.clock.elapsed()
+        for cluster in self._names():
+            self._open(cluster)
+            try:
+                for restarted in self.restarts.read(cluster):
+                    self.alerts.detector.restarted(*restarted)
+                self._works("restarts", cluster)
+            except (AwsRefusal, AwsUnavailable) as error:
+                self._trouble("restarts", error, cluster)
+
     # Clusters
 
     def _names(self) -> tuple[str, ...]:
@@ -292,9 +324,21 @@ class Watcher:
             self._trouble("records", error, cluster)
             return
         self.alerts.restore(list(page.alerts))
+        self.alerts.counted(cluster, page.counted)
         for alert in page.alerts:
             if alert.id in page.untold:
                 self._change(Change(alert, over=False, at=self.clock.now()))
+        if self.inbox is not None:
+            self._count_lately(cluster)
+
+    def _count_lately(self, cluster: str) -> None:
+        """Failures of before this life: whoever took their messages from the queue may not have told of them yet."""
+        since = self.clock.now() - self.alerts.detector.sensitivity.window
+        try:
+            for task in failed_lately(self._quick(cluster), cluster, since):
+                self.alerts.detector.stop(task)
+        except (AwsRefusal, AwsUnavailable) as error:
+            self._trouble("stopped tasks", error, cluster)
 
     # Alerts
 
@@ -316,11 +360,21 @@ class Watcher:
         kind = "alert_cleared" if change.over else "alert_raised"
         self._tell(kind, alert.cluster, {**alert.facts(), "next": f"ecsroll events --cluster {alert.cluster}"})
         if not self.sinks.waiting:
-            self._write(alert.cluster, alerts=mine, untold=others)
+            self._write(alert.cluster, alerts=mine, untold=others, **self._counted(change))
+
+    def _counted(self, change: Change) -> dict[str, Any]:
+        """Of a loop that is over: up to where its failures are old news, as long as AWS tells of them."""
+        alert = change.alert
+        if not change.over or not alert.loop:
+            return {}
+        name, known = f"{alert.service}/{alert.definition}", self.told.page(alert.cluster).counted
+        others = [each for each in known if each[0] != name and change.at - each[1] < REMEMBERED]
+        return {"counted": (*others, (name, alert.last))}
 
     def _write(self, cluster: str, **changes: Any) -> None:
         try:
             self.told.write(cluster, **changes)
+            self._works("records", cluster)
         except (AwsRefusal, AwsUnavailable) as error:
             self._trouble("records", error, cluster)
 
@@ -351,6 +405,7 @@ class Watcher:
         except (AwsRefusal, AwsUnavailable) as error:
             self._trouble("services", error, cluster)
             return None
+        self._works("services", cluster)
         return next(iter(answer.get("services", ())), None)
 
     # Images
@@ -368,22 +423,22 @@ class Watcher:
         well = True
         for cluster in self._names():
             if self._stopping():
-                well = False
                 break
             try:
                 if whole or self._again(cluster) or self.newest.changed(cluster):
                     self._check(cluster)
+                self._works("images", cluster)
             except (AwsUnavailable, AwsRefusal) as error:
                 well = False
+                self.newest.seen.pop(cluster, None)  # looked at anew the next time, whether or not a parameter changed
                 self._trouble("images", error, cluster)
             except EcsrollError as error:
                 if not (isinstance(error, NotFound) and not self.clusters):
                     self._trouble("images", error, cluster)
         if self.inbox is not None and noticed:
-            if well:
-                self.inbox.done(noticed.values())
-            else:
-                self.inbox.leave(noticed.values())
+            # Told to stop, it may have left a cluster or a roll unfinished: the next watcher is to hear of it at once.
+            dealt_with = self.inbox.give_back if self._stopping() else self.inbox.done if well else self.inbox.leave
+            dealt_with(noticed.values())
 
     def _again(self, cluster: str) -> bool:
         """Whether the last roll of a cluster could not do what it should, and may now."""
@@ -418,24 +473,23 @@ class Watcher:
                 for row in rows
             ]
             self._tell("ami_outdated", cluster, {"groups": groups, "next": f"ecsroll replace --cluster {cluster}"})
-        if self.on_ami == "plan" and new:
-            self._plan(cluster)
-        if new:
             self._write(cluster, announced=images)
+        if self.on_ami == "plan" and page.planned != images:
+            self._plan(cluster)
+            self._write(cluster, planned=images)
         if self.on_ami == "replace" and page.halted != images:
             self._roll(cluster, images)
 
     def _plan(self, cluster: str) -> None:
-        """What a roll would do now, by the decision that a roll makes; nothing is changed."""
+        """What ``ecsroll plan`` says, rehearsal and all; nothing is changed. Raises AwsUnavailable: then not told."""
         beside = _Intention(self.screen)
-        policy = self.policy(cluster)
         try:
-            replace_hosts(self.way(cluster).unguarded(), cluster, policy, beside, confirm=lambda _: False)
-        except Refused as declined:
-            if not beside.intended:
-                self._trouble("plan", declined, cluster)
-        facts = {"outdated": dict(beside.outdated), "findings": [_plain(finding) for finding in beside.findings]}
-        self._tell("roll_planned", cluster, {**facts, "next": f"ecsroll replace --cluster {cluster}"})
+            result = plan(self.way(cluster).unguarded(), cluster, self.policy(cluster), beside)
+        except (AwsUnavailable, AwsRefusal):
+            raise
+        except EcsrollError as error:
+            result = of_error(error, command="plan", cluster=cluster)
+        self._tell("roll_planned", cluster, planned(result, beside.outdated))
 
     def _roll(self, cluster: str, images: str) -> None:
         """Roll a cluster under the same lease and policy as ``replace``; every way out of it is a result."""
@@ -461,6 +515,9 @@ class Watcher:
         if self.inbox is not None:
             self.inbox.keep()
             self._take(0.0)
+        if self.restarts is not None:
+            self._count_restarts()
+            self._judge()
         self.sinks.flush()
 
 
@@ -506,16 +563,14 @@ class _Beside:
 
 @dataclass
 class _Intention:
-    """Keeps what a roll would do, and shows it."""
+    """Keeps which hosts a roll would replace, and shows it."""
 
     screen: Screen
     outdated: Mapping[str, int] = field(default_factory=dict)
-    findings: Sequence[Finding] = ()
-    intended: bool = False
 
     def intend(self, seen: Snapshot, policy: Policy, outdated: Mapping[str, int], findings: Sequence[Finding]) -> None:
         """Keep it."""
-        self.outdated, self.findings, self.intended = outdated, findings, True
+        self.outdated = outdated
         self.screen.intend(seen, policy, outdated, findings)
 
     def event(self, event: Event) -> None:
@@ -523,13 +578,3 @@ class _Intention:
 
     def round(self, step: Round, tally: Tally, aws: Aws) -> None:
         """There is none."""
-
-
-def _plain(finding: Finding) -> dict[str, str]:
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "subject": finding.subject,
-        "measured": finding.measured,
-        "fix": finding.fix,
-    }

@@ -1,6 +1,5 @@
 """From the words of ``watch`` and ``events`` to a watcher and a tail."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +13,9 @@ from ecsroll.inbox import Inbox
 from ecsroll.model import Policy
 from ecsroll.policy import choice, duration
 from ecsroll.render import JsonScreen, PlainScreen, QuietScreen, console_for
+from ecsroll.restarts import Restarts
 from ecsroll.signatures import Signatures, require_library, web_certificate
+from ecsroll.sinks import TOPIC
 from ecsroll.tail import Tail
 from ecsroll.watch import OnAmi, Watcher
 
@@ -36,9 +37,17 @@ class Watching:
     interval: timedelta
     visibility: timedelta
     topics: frozenset[str]
+    restarts: bool = False
 
 
-def settled(words: Mapping[str, str], queue: str | None, clusters: Sequence[str], topics: Sequence[str]) -> Watching:
+def settled(
+    words: Mapping[str, str],
+    queue: str | None,
+    clusters: Sequence[str],
+    topics: Sequence[str],
+    *,
+    restarts: bool = False,
+) -> Watching:
     """The options as they are meant. Raises UsageError with every problem of them at once."""
     problems: list[str] = []
 
@@ -60,7 +69,7 @@ def settled(words: Mapping[str, str], queue: str | None, clusters: Sequence[str]
         problems.append("--cluster is empty")
     if on_ami == "replace" and not clusters:
         problems.append("--on-ami replace: name the clusters that may be rolled (--cluster, or ecsroll.toml)")
-    problems += [f"--topic {arn}: this is no ARN of a topic" for arn in topics if not _TOPIC.fullmatch(arn)]
+    problems += [f"--topic {arn}: this is no ARN of a topic" for arn in topics if not TOPIC.fullmatch(arn)]
     if problems:
         raise UsageError("; ".join(problems), hint="ecsroll watch --help explains each option")
     return Watching(
@@ -70,24 +79,24 @@ def settled(words: Mapping[str, str], queue: str | None, clusters: Sequence[str]
         interval=interval,
         visibility=visibility,
         topics=frozenset(topics),
+        restarts=restarts,
     )
-
-
-_TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d{12}:\S+")
 
 
 def watcher(wanted: Watching, shared: "Shared", policy: Callable[[str], Policy]) -> Watcher:
     """A watcher as it was asked for. Raises UsageError, also for a policy that could not be rolled with."""
     policies = {name: policy(name) for name in wanted.clusters}
 
+    ttl = min((each.lease_ttl.total_seconds() for each in policies.values()), default=60.0)
+    timeout = min(20.0, ttl / 3)
+
     @cache
     def way(cluster: str) -> Aws:
-        ttl = min((each.lease_ttl.total_seconds() for each in policies.values()), default=60.0)
         here = shared.at(cluster) if cluster else shared
-        return here.aws(call_timeout=min(20.0, ttl / 3))
+        return here.aws(call_timeout=timeout)
 
     screen = _screen(shared, None)
-    inbox = _inbox(way(""), wanted.queue, wanted.visibility)
+    inbox = _inbox(way(""), wanted.queue, wanted.visibility, timeout)
     return Watcher(
         way=way,
         clusters=wanted.clusters,
@@ -98,6 +107,7 @@ def watcher(wanted: Watching, shared: "Shared", policy: Callable[[str], Policy])
         sinks=shared.sinks(screen.event),
         policy=lambda name: policies[name] if name in policies else policy(name),
         interval=wanted.interval.total_seconds(),
+        restarts=Restarts(lambda cluster: _quick(way(cluster))) if wanted.restarts else None,
     )
 
 
@@ -108,7 +118,7 @@ def tail(shared: "Shared", cluster: str, queue: str | None, since: str, policy: 
     except ValueError as error:
         raise UsageError(f"--since: {error}", hint="ecsroll events --help explains each option") from error
     aws = shared.aws()
-    inbox = _inbox(aws, queue, timedelta(seconds=30))
+    inbox = _inbox(aws, queue, timedelta(seconds=30), 20.0)
     return Tail(
         aws=aws,
         cluster=cluster,
@@ -120,14 +130,22 @@ def tail(shared: "Shared", cluster: str, queue: str | None, since: str, policy: 
     )
 
 
-def _inbox(aws: Aws, queue: str | None, visibility: timedelta) -> Inbox | None:
-    """Its calls are tried for some seconds only: a roll does not wait for a queue."""
+def _inbox(aws: Aws, queue: str | None, visibility: timedelta, timeout: float) -> Inbox | None:
+    """Its calls are tried for some seconds only: a roll does not wait for a queue.
+
+    Of ``timeout``, the time of one call, three quarters are for the answer (``aws.session``), and four seconds of that
+    for its way.
+    """
     if queue is None:
         return None
     require_library()
+    return Inbox(_quick(aws), queue, visibility.total_seconds(), longest=max(0, int(timeout * 3 / 4 - 4)))
+
+
+def _quick(aws: Aws) -> Aws:
     quick = aws.unguarded()
     quick.patience = 10.0
-    return Inbox(quick, queue, visibility.total_seconds())
+    return quick
 
 
 def _reader(shared: "Shared", inbox: Inbox | None, topics: frozenset[str]) -> Reader:

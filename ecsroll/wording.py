@@ -28,9 +28,11 @@ def _task(word: str, facts: Facts) -> str:
 
 def _alert(facts: Facts) -> str:
     whose = f"service {facts['service']}" + (f" ({facts['definition']})" if facts["definition"] else "")
+    since = facts["since"][11:19]
     if facts["what"] == "crash_loop":
-        since = facts["since"][11:19]
         return f"ALERT      {whose} keeps failing: {facts['count']} times since {since}Z; the last: {facts['why']}"
+    if facts["what"] == "restart_loop":
+        return f"ALERT      {whose}: containers restarted inside running tasks, {facts['count']} times since {since}Z"
     return f"ALERT      {whose}: {facts['what'].replace('_', ' ')}: {facts['why']}"
 
 
@@ -60,10 +62,11 @@ def _outdated(facts: Facts) -> str:
 
 def _planned(facts: Facts) -> str:
     hosts = ", ".join(f"{count} of {group}" for group, count in facts["outdated"].items() if count)
-    blocking = [finding for finding in facts["findings"] if finding["severity"] == "blocking"]
-    if blocking:
-        return f"plan       refused: {blocking[0]['code']} {blocking[0]['subject']}: {blocking[0]['measured']}"
-    return f"plan       would replace {hosts or 'nothing'}; findings: {len(facts['findings'])}. {facts['next']}"
+    blocking = len([finding for finding in facts["findings"] if finding["severity"] == "blocking"])
+    if facts["result"] != "done":
+        more = f"; blocking findings: {blocking}" if blocking > 1 else ""
+        return f"plan       {facts['result']}{f', {hosts}' if hosts else ''}: {facts['reason']}{more}{_next(facts)}"
+    return f"plan       {facts['reason']} ({hosts}); findings: {len(facts['findings'])}{_next(facts)}"
 
 
 def _ended(facts: Facts) -> str:
@@ -74,6 +77,10 @@ def _ended(facts: Facts) -> str:
 
 def _next(facts: Facts) -> str:
     return f". {facts['next']}" if facts["next"] else ""
+
+
+def _service(facts: Facts) -> str:
+    return f"service    {facts['service']}: {' '.join(filter(None, (facts['name'], facts['why'])))}"
 
 
 def _host(facts: Facts) -> str:
@@ -88,7 +95,7 @@ _LINES: Mapping[str, Callable[[Facts], str]] = {
     "roll_ended": _ended,
     "task_failed": lambda facts: _task("FAILED", facts),
     "task_stopped": lambda facts: _task("stopped", facts),
-    "service_changed": lambda facts: f"service    {facts['service']}: {facts['name'] or ''} {facts['why']}".rstrip(),
+    "service_changed": _service,
     "host_changed": _host,
     "alert_raised": _alert,
     "alert_cleared": _cleared,

@@ -298,6 +298,20 @@ ERRORS: dict[str, tuple[Exception, type[EcsrollError], int, str, str]] = {
         "is denied to these credentials",
         "the credentials need",
     ),
+    "denied by SNS": (
+        refusal("AuthorizationError", status=403),
+        AwsUnavailable,
+        6,
+        "is denied to these credentials",
+        "the credentials need",
+    ),
+    "denied by the key of a queue": (
+        refusal("KmsAccessDenied", "The ciphertext refers to a key that ...", 400),
+        AwsUnavailable,
+        6,
+        "is denied to these credentials: The ciphertext refers to a key",
+        "the credentials need",
+    ),
     "expired: sign in again, it goes on": (
         refusal("ExpiredTokenException", "The security token is expired", 403),
         AwsUnavailable,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecsroll.crashes import Cleared, Detector, Loop, LoopKey, Raised, Sensitivity, new_loops, threshold
+from ecsroll.crashes import Cleared, Detector, Loop, LoopKey, Raised, Sensitivity, threshold
 from ecsroll.once import Once
 from ecsroll.stops import Ended, StoppedTask
 
@@ -51,10 +51,13 @@ def wants(number: int | None) -> Any:
     return lambda _: number
 
 
-def loops(
-    stops: Iterable[StoppedTask], *, desired: int | None = 2, since: float = 0, now: float = 20
-) -> tuple[Loop, ...]:
-    return new_loops(stops, wants(desired), since=NOON + minutes(since), now=NOON + minutes(now))
+def loops(stops: Iterable[StoppedTask], *, desired: int | None = 2, now: float = 9) -> tuple[Loop, ...]:
+    """The loops that a watcher sees in stops that came all at once."""
+    detector = Detector()
+    for task in stops:
+        detector.stop(task)
+    detector.judge(NOON + minutes(now), wants(desired))
+    return tuple(detector.open.values())
 
 
 # What is a loop ---------------------------------------------------------------------------------------------------
@@ -86,16 +89,8 @@ TABLE: dict[str, tuple[list[StoppedTask], int | None, int]] = {
 
 
 @pytest.mark.parametrize(("stops", "desired", "count"), TABLE.values(), ids=TABLE)
-def test_what_a_roll_takes_for_a_loop(stops: list[StoppedTask], desired: int | None, count: int) -> None:
-    assert len(loops(stops, desired=desired)) == count
-
-
-@pytest.mark.parametrize(("stops", "desired", "count"), TABLE.values(), ids=TABLE)
-def test_a_watcher_takes_the_same_for_one(stops: list[StoppedTask], desired: int | None, count: int) -> None:
-    detector = Detector()
-    for task in stops:
-        detector.stop(task)
-    assert len(detector.judge(NOON + minutes(3), wants(desired))) == count
+def test_what_a_watcher_takes_for_a_loop(stops: list[StoppedTask], desired: int | None, count: int) -> None:
+    assert len(loops(stops, desired=desired, now=3)) == count
 
 
 def test_a_loop_says_what_a_person_needs() -> None:
@@ -111,19 +106,13 @@ def test_a_loop_says_what_a_person_needs() -> None:
     assert loop.sentence == said
 
 
-def test_a_loop_that_was_there_before_the_roll_is_not_the_rolls() -> None:
-    before = [stop(at) for at in range(-20, 0)]
-    assert loops([*before, *(stop(at) for at in range(1, 15))]) == ()
-    # Half an hour of it was 20; a roll that makes it worse is told.
-    assert len(loops([*before, *(stop(at / 2) for at in range(1, 30))])) == 1
-
-
-def test_what_stopped_with_its_host_does_not_count() -> None:
-    stops = [stop(at, host=f"host-{at}") for at in THREE]
-    lost = {f"host-{at}": NOON + minutes(at + 1) for at in THREE}
-    assert new_loops(stops, wants(1), since=NOON, now=NOON + minutes(9), lost=lost) == ()
-    late = {f"host-{at}": NOON + minutes(at + 8) for at in THREE}
-    assert len(new_loops(stops, wants(1), since=NOON, now=NOON + minutes(9), lost=late)) == 1
+@pytest.mark.parametrize(("lost", "count"), [(1, 0), (8, 1)])
+def test_what_stopped_with_its_host_does_not_count(lost: float, count: int) -> None:
+    detector = Detector()
+    for at in THREE:
+        detector.stop(stop(at, host=f"host-{at}"))
+        detector.host_lost(f"host-{at}", NOON + minutes(at + lost))
+    assert len(detector.judge(NOON + minutes(9), wants(1))) == count
 
 
 @pytest.mark.parametrize(("desired", "least"), [(None, 3), (0, 3), (1, 3), (6, 3), (7, 4), (100, 50), (1000, 200)])
@@ -290,10 +279,6 @@ def test_no_sequence_of_normal_operations_is_ever_a_crash_loop(
             else:
                 detector.host_lost(*each)
         assert detector.judge(NOON + minutes(at + 1), wants(desired)) == []
-    tasks = [each for _, each in news if isinstance(each, StoppedTask)]
-    lost = dict(each for _, each in news if not isinstance(each, StoppedTask))
-    end = NOON + minutes(241)
-    assert new_loops(tasks, wants(desired), since=NOON, now=end, lost=lost) == ()
 
 
 def _by_time(news: list[tuple[float, Any]]) -> list[tuple[float, list[Any]]]:

@@ -252,6 +252,25 @@ TARGET = {
         "wait target web: until lt-1 reads back ami-new",
         "wait target web: until lt-arm reads back ami-arm",
     ),
+    "a stop was cut off while it pointed back: a rerun sets the target once more, whatever reads now": row(
+        seen(old("i-1"), groups=group(1), pages=page(pointed=(pointed(Phase.RETURNING),))),
+        "note web",
+        "point lt-1 at ami-new",
+        "wait target web: until lt-1 reads back ami-new",
+    ),
+    "of two templates one was put back already: a rerun points both anew": row(
+        seen(
+            old("i-1"),
+            groups=group(1, launches=(launches(OLD, "1"), launches("ami-arm-old", "7", name="lt-arm"))),
+            roll=roll(images={**IMAGES, "web/lt-arm": "ami-arm"}),
+            pages=page(pointed=(pointed(Phase.RETURNING),)),
+        ),
+        "note web",
+        "point lt-1 at ami-new",
+        "point lt-arm at ami-arm",
+        "wait target web: until lt-1 reads back ami-new",
+        "wait target web: until lt-arm reads back ami-arm",
+    ),
     "a stop had pointed back: a rerun points anew": row(
         seen(old("i-1"), groups=group(1, launches=(launches(OLD, "1"),)), pages=page(pointed=(), pointed_at=None)),
         "note web",

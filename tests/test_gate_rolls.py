@@ -90,6 +90,14 @@ def crash_later(stage: Stage, watch: Watch) -> None:
         stage.sim.world.after(20.0 * number, partial(stage.sim.tasks.exits, task, 1))
 
 
+def database_away(stage: Stage, watch: Watch) -> None:
+    """Every task on an old host ends at one moment; what ECS starts in their place lives."""
+    watch.mishap()
+    for task in list(stage.sim.clusters.find(stage.cluster).services["worker"].healthy):
+        if task.host is not None and task.host.instance.image_id == stage.old_image["web"]:
+            stage.sim.tasks.exits(task, 1)
+
+
 def only_where_it_is_old(stage: Stage) -> None:
     """A constraint of the service that no new host satisfies."""
     ecs = stage.sim.client("ecs")
@@ -153,6 +161,9 @@ OPEN = {
     "an alarm was in ALARM already": Row(before=alarm("ALARM", "errors"), policy=ALARMED),
     "an alarm lacks data": Row(before=alarm("INSUFFICIENT_DATA", "errors"), policy=ALARMED),
     "hosts of the new image die long after the bake": Row(before=hosts_die(200)),
+    "a database is away for a moment: tasks on old hosts end at once, and live when started anew": Row(
+        policy=replace(CAREFUL, bake=timedelta()), meanwhile=lambda: (on("drain_started", database_away, 2),)
+    ),
     "a service's tasks end by themselves every now and then, as they did before": Row(
         before=crashes(3, "worker"), policy=ALARMED, meanwhile=lambda: (on("drain_started", crash_later, 2),)
     ),

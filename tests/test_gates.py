@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 import pytest
@@ -52,8 +52,12 @@ def alarms(*names: str, state: str = "ALARM") -> dict[str, Alarm]:
     return {name: Alarm(name=name, state=state, since=ago(3)) for name in names}
 
 
-def crashes(number: int, on: str, of: str = "shop") -> tuple[Crash, ...]:
-    return tuple(Crash(task=f"t{one}", service=of, host=arn(on), what="exit code 1") for one in range(number))
+def crashes(number: int, on: str, of: str = "shop", **times: datetime) -> tuple[Crash, ...]:
+    return tuple(Crash(task=f"t{one}", service=of, host=arn(on), what="exit code 1", **times) for one in range(number))
+
+
+ONCE = crashes(9, "i-2", at=ago(5), created=ago(90))
+"""All at one moment, of tasks that had run for long."""
 
 
 def before(alarms: tuple[str, ...] = (), **crashes: int) -> Facts:
@@ -93,6 +97,34 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
         rolling(*HOSTS, crashes=tuple(replace(one, at=ago(2)) for one in crashes(3, "i-3")), **SHOP),
         memory(),
         "3 task(s) of shop ended by themselves (exit code 1) on new hosts since 02:58:00Z; none did *",
+    ),
+    "nine on an old host ended at one moment, and none that was made since: something was away, and is back": (
+        rolling(*HOSTS, crashes=ONCE, **SHOP),
+        memory(),
+        "",
+    ),
+    "one that was made since has ended, too": (
+        rolling(*HOSTS, crashes=(*ONCE, *crashes(1, "i-2", at=ago(3), created=ago(4))), **SHOP),
+        memory(),
+        "10 task(s) of shop ended by themselves (exit code 1) in the last hour; none did in the hour before the roll",
+    ),
+    "on new hosts three at one moment are enough": (
+        rolling(*HOSTS, crashes=crashes(3, "i-3", at=ago(5), created=ago(6)), **SHOP),
+        memory(),
+        "3 task(s) of shop ended by themselves (exit code 1) on new hosts; none did in the hour before the roll",
+    ),
+    "nine that ended long before the roll count neither as many nor as the first": (
+        rolling(
+            *HOSTS,
+            crashes=(
+                *crashes(9, "i-2", at=ago(5), created=ago(30)),
+                *crashes(9, "i-2", at=ago(55), created=ago(99)),
+            ),
+            **SHOP,
+            **before(shop=9),
+        ),
+        memory(),
+        "",
     ),
     "two of them are not enough": (rolling(*HOSTS, crashes=crashes(2, "i-3"), **SHOP), memory(), ""),
     "as many ended before the roll": (

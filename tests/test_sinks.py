@@ -106,7 +106,7 @@ def test_at_the_end_everything_is_tried_once_more_and_what_is_left_is_told() -> 
     sinks.tell(fact(n=1))
     sinks.flush(last=True)
     assert late.taken == ["1"]
-    assert [event.facts["why"] for event in reported] == ["the process ends"]
+    assert [event.facts["why"] for event in reported] == ["not now; the process ends"]
 
 
 def test_people_get_what_a_person_should_know_and_machines_get_all() -> None:
@@ -157,7 +157,7 @@ def said(**facts: Any) -> dict[str, Any]:
 
 def test_a_topic_gets_json_with_a_subject_that_sns_takes() -> None:
     way, client = aws()
-    Topic(way, "arn:aws:sns:eu-west-1:1:alerts").send(said(), "tasks of schön\nkeep failing: " + "x" * 200)
+    Topic(way, "arn:aws:sns:eu-west-1:111122223333:alerts").send(said(), "tasks of schön\nkeep failing: " + "x" * 200)
     ((operation, params),) = client.calls
     assert operation == "publish"
     assert json.loads(params["Message"])["event"] == "alert_raised"
@@ -169,7 +169,7 @@ def test_a_topic_gets_json_with_a_subject_that_sns_takes() -> None:
 
 def test_a_fact_that_is_too_long_for_aws_is_cut_and_says_so() -> None:
     way, client = aws()
-    Topic(way, "arn:aws:sns:eu-west-1:1:alerts").send(said(why="x" * 300_000, hosts=["y" * 9] * 90_000), "s")
+    Topic(way, "arn:aws:sns:eu-west-1:111122223333:alerts").send(said(why="x" * 300_000, hosts=["y" * 9] * 90_000), "s")
     text = client.calls[0][1]["Message"]
     assert len(text) < 5000
     assert json.loads(text)["shortened"] is True
@@ -261,7 +261,7 @@ def made(*words: str, way: Aws | None = None, **more: Any) -> list[Sink]:
 def test_every_kind_of_place() -> None:
     environment = {"SLACK": f"https://{SECRET}", "KEY": "k"}
     found = made(
-        "arn:aws:sns:eu-west-1:1:alerts",
+        "arn:aws:sns:eu-west-1:111122223333:alerts",
         "bus:default",
         "slack:env:SLACK",
         "webhook:https://user:password@ops.example/hook?token=1",
@@ -294,6 +294,7 @@ BAD = [
     "webhook:ftp://ops.example",
     f"hook:https://{SECRET}",
     "arn:aws:sqs:eu-west-1:1:queue",
+    "arn:aws:sns:eu-west-1:alerts",
     "log:somewhere",
     "bus:",
     "",

@@ -8,8 +8,10 @@ import pytest
 
 pytest.importorskip("moto")
 
+from botocore.exceptions import ClientError
 from moto.sqs.models import sqs_backends
 
+from ecsroll.simulator.door import Call
 from tests.console import denying
 from tests.town import Town, town
 
@@ -115,10 +117,37 @@ def test_notify_tells_it_once_and_changes_nothing() -> None:
 def test_plan_says_what_a_roll_would_do() -> None:
     with town(listening=False) as there:
         ran = there.watch("--cluster", "demo", "--on-ami", "plan")
-        (plan,) = [event for event in ran.events if event["event"] == "roll_planned"]
-        assert plan["outdated"] == {"web": 2}
+        (told,) = [event for event in ran.events if event["event"] == "roll_planned"]
+        assert (told["result"], told["hosts"], told["outdated"]) == ("done", 2, {"web": 2})
+        assert told["seconds"] == there.ecsroll("plan", "--cluster", "demo", "--json").result["plan"]["seconds"]
         assert images(there) == {there.stage.old_image["web"]}
         assert there.stage.sim.scaling.groups["web"].min == 0
+
+
+def test_a_plan_that_would_be_refused_says_why_to_people_too() -> None:
+    with town(listening=False) as there:
+        there.stage.sim.scaling.groups["web"].suspended["Launch"] = "by hand"
+        ran = there.watch("--cluster", "demo", "--on-ami", "plan", "--tell", there.alert_topic)
+        assert ran.code == 0, ran
+        (told,) = [fact for fact in there.told() if fact["event"] == "roll_planned"]
+        assert (told["result"], told["hosts"]) == ("refused", 2)
+        assert ("EC102", "blocking") in {(finding["code"], finding["severity"]) for finding in told["findings"]}
+        assert told["reason"].startswith("EC102 web")
+
+
+def test_a_plan_that_could_not_be_made_is_made_at_the_next_look() -> None:
+    with town(listening=False) as there:
+        words = ("--cluster", "demo", "--on-ami", "plan")
+        there.client("sns").publish(TopicArn=there.topic, Message=json.dumps({"ECSAmis": []}))
+        with denying(there.stage, "ListTasks"):
+            ran = there.watch(*words)
+        assert kinds(ran)[-2:] == ["ami_outdated", "watch_trouble"], ran
+        assert there.left() == 1, "what it was told has not been dealt with"
+        _show_again()
+        again = there.watch(*words)
+        assert [kind for kind in kinds(again) if kind != "ami_noticed"] == ["watch_started", "roll_planned"]
+        assert there.left() == 0
+        assert kinds(there.watch(*words)) == ["watch_started"], "planned once for each image"
 
 
 def test_without_a_queue_the_parameters_are_watched() -> None:
@@ -166,20 +195,54 @@ def test_tasks_that_stop_in_a_loop_make_one_alert_and_one_all_clear() -> None:
         assert there.left() == 0
 
 
+def test_a_loop_that_is_slower_than_the_runs_of_cron_is_one_all_the_same() -> None:
+    with town(age=0) as there:
+        told: list[str] = []
+        for number in range(7):
+            if number < 3:
+                running = [task for task in there.stage.sim.tasks.all.values() if task.last_status == "RUNNING"]
+                there.stage.sim.tasks.exits(max(running, key=lambda task: task.created_at), 1)
+            there.stage.sim.sleep(300)
+            told += [kind for kind in kinds(there.watch("--cluster", "demo")) if kind.startswith("alert_")]
+        assert told == ["alert_raised", "alert_cleared"]
+
+
 class Killed(BaseException):
     """kill -9."""
 
 
 class Dies:
-    """A client of SQS in a process that dies when it would delete."""
+    """A client of SQS in a process that dies when it would delete, or when it just has."""
 
-    def __init__(self, sqs: Any) -> None:
-        self.sqs = sqs
+    def __init__(self, sqs: Any, *, landed: bool = False) -> None:
+        self.sqs, self.landed = sqs, landed
 
     def __getattr__(self, operation: str) -> Any:
-        if operation == "delete_message_batch":
+        if operation != "delete_message_batch":
+            return getattr(self.sqs, operation)
+
+        def die(**params: Any) -> Any:
+            if self.landed:
+                self.sqs.delete_message_batch(**params)
             raise Killed
-        return getattr(self.sqs, operation)
+
+        return die
+
+
+def test_a_watcher_that_is_killed_right_after_it_deleted_loses_no_alert_and_tells_none_twice() -> None:
+    with town(age=0) as there:
+        words = ("--cluster", "demo", "--tell", there.alert_topic)
+        crash(there)
+        sqs = there.client("sqs")
+        raised: list[int] = []
+        while there.left():
+            there.clients["sqs"] = Dies(sqs, landed=True)
+            with pytest.raises(Killed):
+                there.watch(*words)
+            there.clients["sqs"] = sqs
+            raised.append(sum(fact["event"] == "alert_raised" for fact in there.told()))
+        assert sum(raised) == 1, "whichever of the lives it was that saw enough"
+        assert kinds(there.watch(*words)) == ["watch_started"]
 
 
 def test_a_watcher_that_is_killed_before_it_deletes_loses_nothing_and_does_nothing_twice() -> None:
@@ -238,6 +301,75 @@ def test_where_the_queue_puts_aside_what_can_not_be_used_that_is_left_to_it(calm
         assert calm.watch("--cluster", "demo").code == 0
         _show_again()
     assert (calm.left(), calm.left(aside)) == (0, 1)
+
+
+class Denies(Dies):
+    """A client in a process whose credentials may do nothing with that service."""
+
+    def __getattr__(self, operation: str) -> Any:
+        said: Any = {"Error": {"Code": "AccessDenied", "Message": f"not authorized: {operation}"}}
+
+        def deny(**_: Any) -> Any:
+            raise ClientError(said, operation)
+
+        return deny
+
+
+def test_a_queue_that_may_not_be_read_is_said_at_the_beginning(calm: Town) -> None:
+    sqs = calm.client("sqs")
+    calm.clients["sqs"] = Denies(sqs)
+    ran = calm.watch("--cluster", "demo")
+    calm.clients["sqs"] = sqs
+    assert (ran.code, ran.result["exit_code"]) == (6, 6)
+    assert "sqs:ReceiveMessage is denied to these credentials" in ran.err
+    assert "hint:  the credentials need sqs:ReceiveMessage; docs/watching.md" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("topic", "denied", "code", "said"),
+    [
+        pytest.param("TOPIC-nowhere", False, 3, "there is no topic TOPIC-nowhere", id="there is none"),
+        pytest.param("TOPIC", True, 6, "sns:Publish is denied to these credentials", id="it may not be told"),
+        pytest.param("ami-updates", False, 2, "--publish ami-updates: this is no ARN of a topic", id="no ARN"),
+    ],
+)
+def test_a_topic_that_can_not_be_told_of_a_new_image(topic: str, denied: bool, code: int, said: str) -> None:
+    with town(listening=False) as there:
+        if denied:
+            there.clients["sns"] = Denies(there.client("sns"))
+        ran = there.ecsroll(
+            "check-ami", "--cluster", "demo", "--publish", topic.replace("TOPIC", there.topic), "--json"
+        )
+        assert (ran.code, ran.result["exit_code"]) == (code, code), ran
+        assert ran.err.startswith(f"error: {said.replace('TOPIC', there.topic)}")
+        assert "hint:" in ran.err
+
+
+def test_a_message_stays_hidden_while_its_roll_takes_longer_than_the_queues_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with town(listening=False) as there:
+        sim = there.stage.sim
+        # The queue's time is the simulated one, and another watcher asks for messages every ten seconds of it.
+        monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda *_: sim.now().timestamp() * 1000)
+        stolen: list[Any] = []
+
+        def rival() -> None:
+            answer = there.client("sqs").receive_message(QueueUrl=there.queue, VisibilityTimeout=0)
+            stolen.extend(answer.get("Messages", ()))
+            sim.world.after(10, rival)
+
+        def begin(call: Call) -> None:
+            if call.operation == "UpdateAutoScalingGroup":
+                sim.door.after.remove(begin)
+                sim.world.after(10, rival)
+
+        there.client("sns").publish(TopicArn=there.topic, Message=json.dumps({"ECSAmis": []}))
+        sim.door.after.append(begin)
+        ran = there.watch(*REPLACE, "--visibility", "30s")
+        (roll,) = ran.result["rolls"]
+        assert (roll["result"], roll["figures"]["seconds"] > 5 * 30) == ("done", True)
+        assert (stolen, there.left()) == ([], 0)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from ecsroll.events import FOR_PEOPLE, KINDS, WATCHED, Event
 from ecsroll.render import QuietScreen, sentence
@@ -140,6 +143,29 @@ def test_a_failed_deployment_is_an_alert_until_the_service_is_steady() -> None:
     told = [event for event in talk(deaf=False) if event.facts.get("what") == "deployment_failed"]
     assert [event.kind for event in told] == ["alert_raised", "alert_cleared"]
     assert told[0].facts["alert"] == told[1].facts["alert"]
+
+
+@dataclass
+class Flaky(Account):
+    """An account whose queue can not be read now and then."""
+
+    fails: list[bool] = field(default_factory=list)
+
+    def _receive_message(self, **params: Any) -> Any:
+        if self.fails.pop(0):
+            said: Any = {"Error": {"Code": "AccessDenied", "Message": "not now"}}
+            raise ClientError(said, "ReceiveMessage")
+        return super()._receive_message(**params)
+
+
+def test_what_fails_is_told_once_and_again_when_it_had_worked_meanwhile() -> None:
+    account = Flaky([], FakeClock(), fails=[False, True, True, False, True, True])
+    there, _ = watcher(account)
+    told: list[Event] = []
+    there.screen = Hears(told)
+    there.run(lambda: None if account.fails else "enough", once=False)
+    queue = [event for event in told if event.facts.get("what") == "queue"]
+    assert [event.kind for event in queue] == ["watch_trouble", "watch_trouble"]
 
 
 def test_a_sink_that_takes_nothing_is_told_and_stops_nothing() -> None:

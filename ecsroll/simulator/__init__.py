@@ -16,8 +16,8 @@ happening              facts                                                  to
 
 Told besides, for transcripts and watchers: ``instance_launching``, ``instance_in_service``, ``host_terminating``,
 ``instance_left_group``, ``launch_failed``, ``instance_warmed`` (scaling); ``container_instance_registered``,
-``container_instance_status``, ``container_instance_left``, ``task_running``, ``task_stopped``, ``service_event``,
-``deployment`` (containers).
+``container_instance_status``, ``container_instance_left``, ``task_running``, ``task_stopped``, ``container_restarted``,
+``service_event``, ``deployment`` (containers).
 """
 
 from datetime import datetime
@@ -31,6 +31,7 @@ from ecsroll.simulator.compute import Compute
 from ecsroll.simulator.conditions import Conditions
 from ecsroll.simulator.door import Door
 from ecsroll.simulator.images import Images
+from ecsroll.simulator.insights import Insights
 from ecsroll.simulator.parameters import Parameters
 from ecsroll.simulator.providers import Providers
 from ecsroll.simulator.scaling import Scaling
@@ -60,6 +61,7 @@ class Simulation:
         self.tasks = Tasks(self)
         self.scheduler = Scheduler(self)
         self.providers = Providers(self)
+        self.insights = Insights(self)
 
     def client(self, service: str, *, region: str | None = None) -> Any:
         """A boto3 client of this simulated AWS."""

@@ -1,7 +1,8 @@
 """CloudWatch as far as a roll sees it: alarms with a state, and since when they have it.
 
-No metric is simulated. A scenario (or a user over HTTP) sets a state, as ``aws cloudwatch set-alarm-state`` does; on
-AWS it lasts until the alarm is evaluated the next time, here until it is set again.
+No metric of theirs is simulated (one that is: ``insights.py``). A scenario (or a user over HTTP) sets a state, as
+``aws cloudwatch set-alarm-state`` does; on AWS it lasts until the alarm is evaluated the next time, here until it is
+set again.
 """
 
 from dataclasses import dataclass

@@ -57,11 +57,15 @@ class TaskDefinition:
     ports: tuple[PortNeed, ...] = field(init=False)
     health_check: dict[str, Any] | None = field(init=False)
     stop_timeout: float = field(init=False)
+    restarts: dict[str, Any] | None = field(init=False)
+    """The restart policy of the first essential container that has one."""
 
     def __post_init__(self) -> None:
         self.ports = tuple(_ports(self.registered))
         self.needs = _needs(self.registered, self.ports)
         self.health_check = next((c["healthCheck"] for c in self.containers if _checks(c)), None)
+        policies = [c["restartPolicy"] for c in self.containers if c.get("restartPolicy") and c.get("essential", True)]
+        self.restarts = next((policy for policy in policies if policy["enabled"]), None)
         # The agent's own ECS_CONTAINER_STOP_TIMEOUT is 30 s (aws-facts 3.6).
         self.stop_timeout = max((float(c.get("stopTimeout", 30)) for c in self.containers), default=30.0)
 

@@ -53,6 +53,7 @@ PAGES: dict[tuple[str, str], tuple[int, int]] = {
     ("ec2", "DescribeLaunchTemplateVersions"): (200, 200),
     ("ssm", "GetParameterHistory"): (50, 50),
     ("ssm", "DescribeParameters"): (10, 50),
+    ("cloudwatch", "ListMetrics"): (500, 500),
     ("elbv2", "DescribeTargetGroups"): (400, 400),
     ("elbv2", "DescribeLoadBalancers"): (400, 400),
 }

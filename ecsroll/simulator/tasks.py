@@ -65,6 +65,9 @@ class Task:
     stopping_at: float | None = None
     execution_stopped_at: float | None = None
     stopped_at: float | None = None
+    restarted_at: float | None = None
+    restarts: int = 0
+    """How often the agent has started its essential container anew: no API of ECS says it."""
     stop_code: str | None = None
     stopped_reason: str | None = None
     exit_code: int | None = None
@@ -332,11 +335,35 @@ class Tasks:
         self.world.after(tail, lambda: self._agent(task, lambda: self._finish(task)))
 
     def exits(self, task: Task, code: int) -> None:
-        """Its essential container ends by itself."""
+        """Its essential container ends by itself: the agent restarts it if its policy says so, else the task stops."""
         if not task.alive or task.last_status == "STOPPED":
+            return
+        if self._may_restart(task, code):
+            self._restart(task)
             return
         task.exit_code, task.execution_stopped_at = code, self.world.now
         self._agent(task, lambda: self._exited(task))
+
+    def _may_restart(self, task: Task, code: int) -> bool:
+        """By the restart policy: only after it ran for restartAttemptPeriod since its start or its last restart."""
+        policy = task.definition.restarts
+        if policy is None or task.desired_status == "STOPPED" or code in policy.get("ignoredExitCodes", ()):
+            return False
+        began = max(task.started_at or 0.0, task.restarted_at or 0.0)
+        return self.world.now - began >= float(policy.get("restartAttemptPeriod", 300))
+
+    def _restart(self, task: Task) -> None:
+        """The agent starts the same container again and reports nothing: no event, no new runtimeId (aws-facts 7.6).
+
+        What it was told to check begins anew, and until then its health is not known.
+        """
+        task.restarts, task.restarted_at = task.restarts + 1, self.world.now
+        if task.definition.health_check is not None:
+            task.container_health = "UNKNOWN"
+            self._weigh(task)
+            self._begin_checks(task)
+        self.world.tell("container_restarted", task=task)
+        self._foresee_end(task)
 
     def _exited(self, task: Task) -> None:
         if task.last_status == "STOPPED":

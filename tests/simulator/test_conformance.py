@@ -5,7 +5,7 @@ is said again in the answer. Whatever AWS alone decides (ids, times, counts) may
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import botocore.session
@@ -145,6 +145,20 @@ def walk_through_alarms(stage: Stage) -> None:
         cloudwatch.set_alarm_state(AlarmName="errors", StateValue="FINE", StateReason="by hand")
 
 
+def walk_through_metrics(stage: Stage) -> None:
+    cloudwatch, now = stage.sim.client("cloudwatch"), stage.sim.now()
+    assert cloudwatch.list_metrics(Namespace="AWS/ECS")["Metrics"] == []
+    metric = {"Namespace": "ECS/ContainerInsights", "MetricName": "RestartCount"}
+    query = {"Id": "m0", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    asked = {"MetricDataQueries": [query], "StartTime": now - timedelta(hours=1), "EndTime": now}
+    (result,) = cloudwatch.get_metric_data(**asked)["MetricDataResults"]
+    assert (result["Id"], result["Values"]) == ("m0", [])
+    with pytest.raises(ClientError, match="StartTime must be less"):
+        cloudwatch.get_metric_data(**{**asked, "EndTime": now - timedelta(hours=2)})
+    with pytest.raises(ClientError, match="greater than 500"):
+        cloudwatch.get_metric_data(**{**asked, "MetricDataQueries": [query] * 501})
+
+
 def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> None:
     stage = Stage("autoscaling", "DescribeWarmPool", {"AutoScalingGroupName": "my-auto-scaling-group"})
     walk_through_parameters(stage)
@@ -154,6 +168,7 @@ def test_every_served_operation_without_an_example_answers_in_aws_s_shape() -> N
         PolicySourceArn=f"arn:aws:iam::{stage.sim.world.account}:role/operator", ActionNames=["ecs:ListTasks"]
     )
     walk_through_alarms(stage)
+    walk_through_metrics(stage)
     answered = {(call.service, call.operation) for call in stage.sim.door.calls if call.error is None}
     covered = {(parameters.values[0], parameters.values[1]) for parameters in examples()}
     # Agents alone may register; everybody else is refused.

@@ -1,10 +1,11 @@
-"""How CloudWatch answers: alarms, as far as they are asked for by a deployment tool."""
+"""How CloudWatch answers: alarms, as far as they are asked for by a deployment tool, and one metric."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.alarms import Alarm
 from ecsroll.simulator.door import Params, answers
+from ecsroll.simulator.world import Refusal
 
 if TYPE_CHECKING:
     from ecsroll.simulator import Simulation
@@ -63,3 +64,57 @@ def set_alarm_state(sim: "Simulation", params: Params) -> Described:
     """SetAlarmState."""
     sim.alarms.set_state(params["AlarmName"], params["StateValue"], params["StateReason"])
     return {}
+
+
+# Container Insights
+
+NAMESPACE, METRIC = "ECS/ContainerInsights", "RestartCount"
+
+
+@answers("cloudwatch", "ListMetrics")
+def list_metrics(sim: "Simulation", params: Params) -> Described:
+    """ListMetrics: of a cluster's restarts there is one for the cluster, and one for each service."""
+    if (params.get("Namespace"), params.get("MetricName")) != (NAMESPACE, METRIC):
+        return {"Metrics": []}
+    filters = {said["Name"]: said.get("Value") for said in params.get("Dimensions") or ()}
+    metrics: list[Described] = []
+    for cluster in sorted({name for name, _ in sim.insights.began}):
+        services = sim.insights.found(cluster)
+        every = [{"ClusterName": cluster}, *({"ClusterName": cluster, "ServiceName": name} for name in services)]
+        for dimensions in every if services else ():
+            if all(name in dimensions and value in {None, dimensions[name]} for name, value in filters.items()):
+                said = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+                metrics.append({"Namespace": NAMESPACE, "MetricName": METRIC, "Dimensions": said})
+    return {"Metrics": metrics}
+
+
+@answers("cloudwatch", "GetMetricData")
+def get_metric_data(sim: "Simulation", params: Params) -> Described:
+    """GetMetricData: sums of whole minutes of the restarts of a service, and nothing else."""
+    queries = params["MetricDataQueries"]
+    if len(queries) > 500:
+        raise Refusal("ValidationError", "The collection MetricDataQueries must not have a size greater than 500.")
+    start, end = (_seconds(sim, params[name]) for name in ("StartTime", "EndTime"))
+    if start >= end:
+        raise Refusal("ValidationError", "The parameter StartTime must be less than the parameter EndTime.")
+    return {"MetricDataResults": [_series(sim, query, start, end) for query in queries], "Messages": []}
+
+
+def _series(sim: "Simulation", query: Params, start: float, end: float) -> Described:
+    asked = query["MetricStat"]
+    dimensions = {said["Name"]: said["Value"] for said in asked["Metric"].get("Dimensions") or ()}
+    name = (asked["Metric"]["Namespace"], asked["Metric"]["MetricName"], asked["Period"], asked["Stat"])
+    found: list[tuple[float, int]] = []
+    if name == (NAMESPACE, METRIC, 60, "Sum") and dimensions.keys() == {"ClusterName", "ServiceName"}:
+        found = sim.insights.minutes(dimensions["ClusterName"], dimensions["ServiceName"], start, end)
+    return {
+        "Id": query["Id"],
+        "Label": METRIC,
+        "Timestamps": [sim.world.epoch + timedelta(seconds=at) for at, _ in found],
+        "Values": [float(count) for _, count in found],
+        "StatusCode": "Complete",
+    }
+
+
+def _seconds(sim: "Simulation", moment: datetime) -> float:
+    return (moment - sim.world.epoch).total_seconds()

@@ -1,5 +1,6 @@
 """How ECS answers: task definitions, services, tasks, task protection."""
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator.api.ecs import at, tagged
@@ -323,6 +324,7 @@ def _container(task: "Task", container: Described) -> Described:
             "taskArn": task.arn,
             "name": container["name"],
             "image": container.get("image"),
+            "runtimeId": _runtime_id(task, container) if task.pulled_at is not None else None,
             "lastStatus": "STOPPED" if task.execution_stopped_at is not None else status,
             "exitCode": task.exit_code if task.execution_stopped_at is not None else None,
             "reason": task.container_reason,
@@ -332,6 +334,11 @@ def _container(task: "Task", container: Described) -> Described:
             "cpu": str(container.get("cpu", 0)),
         }
     )
+
+
+def _runtime_id(task: "Task", container: Described) -> str:
+    """Docker's id of the container: a restart by the agent starts the same one, so that it stays."""
+    return sha256(f"{task.id}/{container['name']}".encode()).hexdigest()
 
 
 def _attachments(task: "Task") -> list[Described]:
