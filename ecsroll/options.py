@@ -50,6 +50,7 @@ __all__ = [
     "OneCluster",
     "Outside",
     "Profile",
+    "Publish",
     "Queue",
     "Quiet",
     "ReadOnly",
@@ -229,6 +230,14 @@ WebhookSecret = Annotated[
         "--webhook-secret",
         envvar="ECSROLL_WEBHOOK_SECRET",
         help="Sign what webhooks get with this secret: env:NAME, ssm:/parameter or secret:name.",
+    ),
+]
+Publish = Annotated[
+    str | None,
+    typer.Option(
+        "--publish",
+        envvar="ECSROLL_PUBLISH",
+        help="Tell this SNS topic of what is outdated, in the schema of AWS's ECS topic.",
     ),
 ]
 Queue = Annotated[str | None, typer.Option("--queue", envvar="ECSROLL_QUEUE", help="The address of the SQS queue.")]
