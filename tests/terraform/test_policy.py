@@ -26,6 +26,10 @@ module "ecsroll" {
   alarms       = ["web-5xx"]
   codebuild    = { source = "ecsroll==1.2.3" }
 
+  tell           = ["arn:aws:sns:us-east-1:123456789012:alerts", "bus:ops", "slack:secret:slack", "log"]
+  webhook_secret = "ssm:/hooks/key"
+  queue_arns     = ["arn:aws:sqs:us-east-1:123456789012:watch"]
+
   groups = [
     {
       autoscaling_group_name = "demo-general"
@@ -55,6 +59,9 @@ ASKED = Asked(
     launch_templates=("lt-0123456789abcdef0",),
     host_roles=("demo-old-hosts",),
     alarms=True,
+    tell=("arn:aws:sns:us-east-1:123456789012:alerts", "bus:ops", "slack:secret:slack", "log"),
+    webhook_secret="ssm:/hooks/key",
+    queue="https://sqs.us-east-1.amazonaws.com/123456789012/watch",
 )
 
 
