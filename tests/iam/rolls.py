@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ecsroll.iam_policy import Asked, names_of, policy
 from ecsroll.permissions import ELSEWHERE
@@ -17,7 +18,7 @@ from tests.iam.evaluator import Grant, Request, grants
 from tests.rolls import stage_of
 from tests.test_flood import task
 
-__all__ = ["SCENARIOS", "Gate", "asked_for"]
+__all__ = ["SCENARIOS", "Gate", "asked_for", "of"]
 
 QUICKLY = ("--cluster", "demo", "--yes", "--canary", "0", "--good-readings", "1", "--poll-interval", "30s")
 
@@ -47,9 +48,11 @@ class Gate:
     used: set[Grant] = field(default_factory=set)
     calls: set[tuple[str, str]] = field(default_factory=set)
     denied: list[Request] = field(default_factory=list)
+    policy: dict[str, Any] = field(default_factory=dict)
+    """Empty: the one that ``ecsroll iam-policy`` prints for ``asked``."""
 
     def __post_init__(self) -> None:
-        self.policy = policy(names_of(self.asked))
+        self.policy = self.policy or policy(names_of(self.asked))
         self.stage.sim.door.before.append(self.judge)
 
     def judge(self, call: Call) -> None:
