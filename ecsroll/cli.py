@@ -424,7 +424,7 @@ def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
 
     The policy is on stdout, as JSON to paste; the reasons are on stderr.
     What is not named is any; how groups launch: by parameters or templates, unless it is said.
-    Queue, topics, buses and secrets are in it when they are named as for the command that uses them.
+    A queue, topics, buses and secrets are in it when they are named, as for the command that uses them.
     """
     from ecsroll.aws import place_of
     from ecsroll.iam_policy import Asked

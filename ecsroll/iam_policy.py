@@ -91,7 +91,7 @@ def rows(names: Names) -> tuple[Permission, ...]:
     needed = [row for row in PERMISSIONS if names.need(row.scope.when)]
     kept = [row for row in needed if row.reads or row.scope.when in _NAMED or not names.read_only]
     called = {row.action for row in kept if not row.behind}
-    return tuple(row for row in needed if (row.behind or row.action) in called)
+    return tuple(row for row in needed if (row.behind in called if row.behind else row in kept))
 
 
 def policy(names: Names) -> dict[str, Any]:

