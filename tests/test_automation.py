@@ -105,6 +105,7 @@ def test_what_it_installs_is_pinned_and_nothing_is_left_over() -> None:
     assert "--constraint constraints.txt" in run
     assert "--no-cache-dir" in run
     assert "--without-pip" in run
+    assert '".[watch]"' in run, "a watcher runs in a container more often than anywhere else"
 
 
 def test_it_is_given_nothing_but_what_it_copies() -> None:
