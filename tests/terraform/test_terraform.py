@@ -202,6 +202,15 @@ def test_runs_take_the_same_options_wherever_they_are_scheduled() -> None:
 
 
 @each
+def test_no_partition_is_written_down(module: Path) -> None:
+    """China and GovCloud have their own; what AWS itself announces lives where it lives."""
+    lines = [line for line in source(module).splitlines() if not re.match(r"\s*(#|description|error_message)", line)]
+    written = [line.strip() for line in lines if re.search(r'"arn:aws[:-]|ec2\.amazonaws\.com"', line)]
+    known = {"windows_topic": "AWS's own topic", '"aws-cn" ?': "told apart"}
+    assert [line for line in written if not any(word in line for word in known)] == []
+
+
+@each
 def test_skipped_security_checks_have_a_reason(module: Path) -> None:
     for skip in re.findall(r"checkov:skip=(.*)", source(module)):
         assert re.fullmatch(r"CKV2?_AWS_\d+:\S.{10,}", skip), skip

@@ -41,6 +41,28 @@ run "failed_tasks_are_seen_and_drained_ones_not" {
   }
 }
 
+run "services_in_trouble_are_seen_and_steady_ones_not" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["service_action"].event_pattern).detail.eventType == ["WARN", "ERROR"]
+    error_message = "Tasks without a host and throttled starts, not every deployment that begins or is done."
+  }
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["deployment_failed"].event_pattern).detail.eventName == ["SERVICE_DEPLOYMENT_FAILED"]
+    error_message = "Deployments that failed, not those that go on or are done."
+  }
+}
+
+run "hosts_without_agent_and_drained_ones_are_seen" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["instance_change"].event_pattern).detail["$or"] == [{ agentConnected = [false] }, { status = ["DRAINING"] }]
+    error_message = "ECS tells of every task that starts or stops on a host; only these two say something about the host."
+  }
+}
+
 run "all_rules_reach_the_queue" {
   assert {
     condition     = toset(keys(aws_cloudwatch_event_target.queue)) == toset(["task_stopped", "deployment_failed", "service_action", "instance_change"]) && alltrue([for target in aws_cloudwatch_event_target.queue : target.arn == aws_sqs_queue.this.arn])
