@@ -111,15 +111,16 @@ module "check" {
   alarm_topic_arns = var.alarm_topic_arns
   log              = var.log
   policy           = local.policy
-
-  command = concat(
-    ["check-ami"],
-    length(var.clusters) == 0 ? ["--all-clusters"] : flatten([for name in var.clusters : ["--cluster", name]]),
-    ["--publish", aws_sns_topic.this.arn, "--json"],
-  )
+  command          = local.command
 }
 
 locals {
+  command = concat(
+    ["check-ami"],
+    length(var.clusters) == 0 ? ["--all-clusters"] : flatten([for name in var.clusters : ["--cluster", name]]),
+    ["--publish", local.topic_arn, "--json"],
+  )
+
   ecs       = "arn:${local.partition}:ecs:${local.region}:${local.account}"
   parameter = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter"
   clusters  = length(var.clusters) == 0 ? ["*"] : var.clusters

@@ -9,6 +9,10 @@ variables {
 
 run "looks_and_tells_the_topic" {
   assert {
+    condition     = output.command == "ecsroll check-ami --all-clusters --publish arn:aws:sns:us-east-1:123456789012:ecsroll-ami-updates --json"
+    error_message = "What it finds goes to the topic."
+  }
+  assert {
     condition     = one([for statement in jsondecode(output.policy).Statement : statement.Resource if contains(statement.Action, "sns:Publish")]) == ["arn:aws:sns:us-east-1:123456789012:${aws_sns_topic.this.name}"]
     error_message = "The check must be allowed to publish to this topic."
   }

@@ -93,6 +93,13 @@ run "topic_is_open_to_nobody_else" {
     condition     = alltrue([for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : can(statement.Principal.Service) && can(statement.Condition)])
     error_message = "Every statement has a service and a condition."
   }
+  assert {
+    condition = { for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : statement.Sid => statement.Condition if statement.Sid != "Rules" } == {
+      Alarms     = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      OtherRules = { ArnLike = { "aws:SourceArn" = "arn:aws:events:us-east-1:123456789012:rule/ecsroll-*" } }
+    }
+    error_message = "Alarms of this account, and the rules of its scheduled runs."
+  }
 }
 
 run "queue_lets_the_rules_send" {
@@ -152,7 +159,7 @@ run "subscriptions_of_every_kind" {
     error_message = "All of them on the topic."
   }
   assert {
-    condition     = keys(aws_lambda_permission.this) == ["bot"] && aws_lambda_permission.this["bot"].source_arn == aws_sns_topic.this.arn
+    condition     = keys(aws_lambda_permission.this) == ["bot"] && aws_lambda_permission.this["bot"].function_name == "arn:aws:lambda:us-east-1:123456789012:function:bot" && aws_lambda_permission.this["bot"].source_arn == aws_sns_topic.this.arn
     error_message = "The topic must be let into the function."
   }
   assert {
