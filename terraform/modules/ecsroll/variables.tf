@@ -59,9 +59,9 @@ variable "options" {
   validation {
     condition = length(setintersection(
       [for word in var.options : split("=", word)[0]],
-      ["--cluster", "--asg", "--yes", "--json", "--alarm", "--region", "--profile", "--dry-run"],
+      ["--cluster", "--asg", "--yes", "--json", "--alarm", "--tell", "--webhook-secret", "--region", "--profile", "--dry-run"],
     )) == 0
-    error_message = "options must not hold --cluster, --asg, --yes, --json and --alarm, which come from other variables, nor --region, --profile and --dry-run."
+    error_message = "options must not hold --cluster, --asg, --yes, --json, --alarm, --tell and --webhook-secret, which come from other variables, nor --region, --profile and --dry-run."
   }
 }
 

@@ -174,6 +174,16 @@ run "refuses_options_that_others_set" {
   expect_failures = [var.options]
 }
 
+run "refuses_places_that_the_policy_would_not_know" {
+  command = plan
+
+  variables {
+    options = ["--tell", "arn:aws:sns:us-east-1:123456789012:alerts"]
+  }
+
+  expect_failures = [var.options]
+}
+
 run "refuses_no_group" {
   command = plan
 
