@@ -14,6 +14,8 @@ __all__ = ["LIMIT", "Asked", "Names", "iam_policy", "names_of", "policy", "rows"
 
 LIMIT = 6144
 """Characters of a managed policy, blanks apart (IAM quotas)."""
+INLINE = 10_240
+"""Characters of all inline policies of a role together, blanks apart."""
 
 
 _EC2 = {"aws": ("ec2.amazonaws.com",), "aws-cn": ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")}
@@ -204,9 +206,16 @@ def iam_policy(asked: Asked) -> Result:
         cluster=asked.cluster,
         reason=f"{len({row.action for row in needed})} actions in {len(made['Statement'])} statements, "
         f"{size} of {LIMIT} characters",
-        next=f"give {', '.join(wide)} to make it narrower" if wide else "",
+        next=_next(size, wide),
         more={"policy": made, "actions": [_row(row) for row in needed]},
     )
+
+
+def _next(size: int, wide: Sequence[str]) -> str:
+    said = [f"give {', '.join(wide)} to make it narrower"] if wide else []
+    if size > LIMIT:
+        said.append(f"too long for a managed policy: put it into the role itself, which takes {INLINE} characters")
+    return "; ".join(said)
 
 
 def _row(row: Permission) -> dict[str, str]:

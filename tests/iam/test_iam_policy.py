@@ -391,6 +391,13 @@ def test_the_reasons_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ecsroll(None, "iam-policy", "--cluster", "prod", "--quiet").err == ""
 
 
+def test_what_is_too_long_for_a_managed_policy_is_said_to_be() -> None:
+    groups = [word for number in range(40) for word in ("--asg", f"production-group-{number}")]
+    said = ecsroll(None, "iam-policy", "--cluster", "prod", *groups)
+    assert "too long for a managed policy: put it into the role itself" in " ".join(said.err.split())
+    assert "managed policy" not in ecsroll(None, "iam-policy", "--cluster", "prod").err
+
+
 def test_json_has_both() -> None:
     result = ecsroll(None, "iam-policy", "--cluster", "prod", "--json").result
     assert (result["command"], result["result"], result["cluster"]) == ("iam-policy", "done", "prod")
