@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from itertools import product
 
 from ecsroll import asg, query
+from ecsroll.canary import tries_canary
 from ecsroll.fits import Crowd, Load, Space
 from ecsroll.ledger import Roll
 from ecsroll.model import Group, Host, Memory, Policy, Snapshot
@@ -87,6 +88,15 @@ class Before:
     def unavailable(self, group: Group) -> int:
         """How many hosts may be missing."""
         return self.policy.unavailable.of(group.desired, up=False)
+
+    def kept_canaries(self, group: Group) -> int:
+        """How many hosts are drained for a trial and kept, while nothing comes in their place: the group is smaller.
+
+        Where hosts are added, canaries use only that room (docs/decisions/0005).
+        """
+        if not tries_canary(self._turn(group)) or self.surge(group):
+            return 0
+        return min(self.policy.canary, self.unavailable(group), len(self.leaving[group.name]))
 
     def images(self, group: Group) -> tuple[str, ...]:
         """What the group is to launch."""
@@ -168,6 +178,12 @@ class Before:
             for host in self.terrain.hosts.values()
             if host.group != group.name and host.status == "ACTIVE" and host.connected
         ]
+
+    def carrying(self, group: Group) -> Counter[str]:
+        """How many tasks of each service these hosts and those of the other groups run."""
+        hosts = (*self.serving(group), *self.beside(group))
+        tasks = (task for host in hosts for task in self.on.get(host.arn, ()))
+        return Counter(task.service for task in tasks if task.service is not None and task.desired_status == "RUNNING")
 
     def staying(self, service: ServiceFacts) -> list[HostFacts]:
         """Hosts that no roll replaces and that may carry the service's tasks."""

@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = {
     "EC122": "Hosts with daemons only, under termination protection",
     "EC123": "A deployment is going on",
     "EC124": "A service has less than it wants",
+    "EC125": "What ran on the canary has no room elsewhere",
     "EC130": "An instance refresh is under way",
     "EC131": "The last launches failed",
     "EC132": "The warm pool holds another image",

@@ -6,7 +6,7 @@ would do. Where it depends on where ECS happens to place tasks, the finding is a
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -199,22 +199,55 @@ def _no_room_in(before: Before, group: Group) -> Iterator[Finding]:
     for services in by_needs.values():
         room = _room(before, group, services[0])
         # What ECS may stop without a replacement needs no room for the host to become empty.
-        needed = [crowd for each in services if (crowd := before.crowd(each, bounds_of(each).lower)) is not None]
-        never = never_fits([crowd for crowd in needed if crowd.count], room.best)
+        never = never_fits(list(_crowds(before, services, {s.name: bounds_of(s).lower for s in services})), room.best)
+        kept = _never_whole(before, group, services)
         for service in services:
-            yield from _lacks_room(before, group, service, room, never.get(service.name))
+            yield from _lacks_room(before, group, service, room, never.get(service.name), kept.get(service.name))
+
+
+def _crowds(before: Before, services: Sequence[ServiceFacts], counts: Mapping[str, int]) -> Iterator[Crowd]:
+    for service in services:
+        crowd = before.crowd(service, counts.get(service.name, 0))
+        if crowd is not None and crowd.count:
+            yield crowd
+
+
+def _never_whole(before: Before, group: Group, services: Sequence[ServiceFacts]) -> dict[str, Tight]:
+    """Services that can not have all their tasks while empty canaries are kept, and nothing comes in their place.
+
+    What they run now counts, not what they want: only what a canary displaces has to be healthy elsewhere.
+    """
+    kept = before.kept_canaries(group)
+    if not kept:
+        return {}
+    there = before.carrying(group)
+    running = {each.name: min(each.desired, there[each.name]) for each in services}
+    left = _hosts(before, group, services[0])
+    room = Counter({reduce(larger, left.elements()): max(0, left.total() - kept)}) if left else left
+    return never_fits(list(_crowds(before, services, running)), room)
+
+
+def _hosts(before: Before, group: Group, service: ServiceFacts) -> Counter[Space]:
+    """The hosts that carry its tasks today, of this group and of the others."""
+    every = (*before.serving(group), *before.beside(group))
+    return Counter(before.spaces[host.arn] for host in every if before.suits(service, host))
 
 
 def _lacks_room(
-    before: Before, group: Group, service: ServiceFacts, room: _Room, tight: Tight | None
+    before: Before, group: Group, service: ServiceFacts, room: _Room, tight: Tight | None, kept: Tight | None
 ) -> Iterator[Finding]:
     crowd = before.crowd(service, service.desired)
     bounds = bounds_of(service)
-    if crowd is None or bounds.stuck or not bounds.lower or not _admitted(before, service):
-        return  # nothing to move first, or another finding says already why it can not
-    if tight is not None and not _grows(before, group, service):
+    if crowd is None or bounds.stuck or not _admitted(before, service):
+        return  # nothing to go by, or another finding says already why it can not move
+    if not bounds.lower and not before.kept_canaries(group):
+        return  # nothing has to run elsewhere before the host is empty
+    grows = _grows(before, group, service)
+    if tight is not None and not grows:
         yield _says(before, group, service, tight, crowd)
-    elif tight is not None or not room.always(crowd, before):
+    elif kept is not None and not grows:
+        yield _not_whole(service, group, kept)
+    elif tight is not None or kept is not None or not room.always(crowd, before):
         yield _maybe(before, group, service, crowd, sum(room.worst.values()))
 
 
@@ -273,6 +306,18 @@ def _says(before: Before, group: Group, service: ServiceFacts, tight: Tight, cro
         f"host(s) left while one of {group.name} is drained: {UNITS[tight.kind]} are short "
         f"({crowd.load.of(tight.kind)} a task)",
         fix=_more_room(before, group),
+    )
+
+
+def _not_whole(service: ServiceFacts, group: Group, tight: Tight) -> Finding:
+    why = "each wants a host of its own" if tight.kind == "one_a_host" else f"{UNITS[tight.kind]} are short"
+    return Finding(
+        code="EC125",
+        severity="blocking",
+        subject=service.name,
+        measured=f"the canary of {group.name} is kept until what ran on it is healthy elsewhere, and no host is added: "
+        f"{tight.tasks} task(s) run, and {tight.places} fit on the {tight.hosts} host(s) left: {why}",
+        fix="--max-surge 1 --max-unavailable 0 adds a host first; --canary 0 rolls without a trial",
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from ecsroll import drain
 from ecsroll.canary import tries_canary
 from ecsroll.ledger import Baseline
-from ecsroll.model import Crash, Host, Policy, Service, Snapshot
+from ecsroll.model import Crash, Host, Policy, Snapshot
 from ecsroll.policy import spelled
 from ecsroll.turn import Turn
 from ecsroll.window import closes, opens
@@ -53,7 +53,12 @@ def baseline(seen: Snapshot) -> Baseline:
         if len(name) < left:
             left -= len(name) + 8
             crashes[name] = count
-    return Baseline(alarms=tuple(alarms), crashes=crashes)
+    short: dict[str, int] = {}
+    for service in seen.services.values():
+        if service.running < service.desired and not service.daemon and len(service.name) < left:
+            left -= len(service.name) + 8
+            short[service.name] = service.running
+    return Baseline(alarms=tuple(alarms), crashes=crashes, short=short)
 
 
 # Gates -------------------------------------------------------------------------------------------------------------
@@ -154,7 +159,8 @@ GATES = (_alarm, _crash_loop, _unsteady, _lost_host, _unsound, _canary_not_whole
 def short_services(turn: Turn) -> dict[str, tuple[int, int]]:
     """Services that moved and lack healthy tasks: how many they have, and how many they should.
 
-    As many as they want, but not more than they had when this process came: others may want more than fits.
+    As many as they want, but not more than they had when the roll began (or wanted, when this process took it over):
+    others may want more than fits.
     While one of our drains moves its tasks, ECS keeps the service's own lower bound, and that is enough.
     """
     moving = {name for host in turn.draining for name in drain.services_on(host, turn.seen) if turn.held_by(host)}
@@ -164,16 +170,10 @@ def short_services(turn: Turn) -> dict[str, tuple[int, int]]:
         if service.daemon:
             continue
         want = min(service.floor if name in moving else service.desired, had)
-        have = healthy_tasks(turn.seen, service)
+        have = service.healthy(turn.seen.targets)
         if have < want:
             found[name] = (have, want)
     return found
-
-
-def healthy_tasks(seen: Snapshot, service: Service) -> int:
-    """The tasks that run; where a load balancer checks them, those that it calls healthy."""
-    groups = [seen.targets[arn] for arn in service.target_groups if arn in seen.targets]
-    return min([service.running, *(group.states.get("healthy", 0) for group in groups)])
 
 
 def hold_for_services(turn: Turn) -> bool:

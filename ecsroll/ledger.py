@@ -143,6 +143,8 @@ class Baseline:
     """In ALARM."""
     crashes: Mapping[str, int] = field(default_factory=dict)
     """Service -> tasks that had ended by themselves in the hour before."""
+    short: Mapping[str, int] = field(default_factory=dict)
+    """Service -> tasks that it ran, where it wanted more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +223,10 @@ def ledger_from(text: str) -> Ledger:
         raise _unreadable(text) from error
 
 
+def _baseline(said: Mapping[str, Any]) -> Baseline:
+    return Baseline(alarms=tuple(said["alarms"]), crashes=dict(said["crashes"]), short=dict(said.get("short", {})))
+
+
 def roll_from(text: str) -> Roll:
     """Read the roll's page. Raises EcsrollError when it is not one of ours."""
     said = _parsed(text)
@@ -231,7 +237,7 @@ def roll_from(text: str) -> Roll:
                 "began": datetime.fromisoformat(said["began"]),
                 "groups": tuple(said["groups"]),
                 "finished": tuple(said["finished"]),
-                "before": Baseline(alarms=tuple(said["before"]["alarms"]), crashes=dict(said["before"]["crashes"])),
+                "before": _baseline(said["before"]),
                 "gone": tuple(said.get("gone", ())),
             }
         )

@@ -142,6 +142,11 @@ class Service:
         """How many tasks ECS keeps healthy: the lower bound is rounded up (aws-facts 3.3)."""
         return math.ceil(self.desired * self.min_percent / 100)
 
+    def healthy(self, targets: Mapping[str, Targets]) -> int:
+        """The tasks that run; where a load balancer checks them, those that it calls healthy."""
+        groups = [targets[arn] for arn in self.target_groups if arn in targets]
+        return min([self.running, *(group.states.get("healthy", 0) for group in groups)])
+
     @property
     def steady(self) -> bool:
         """Everything wanted runs, and nothing is being deployed."""

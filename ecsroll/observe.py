@@ -25,7 +25,7 @@ from ecsroll.answers import (
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
-from ecsroll.ledger import JUST_NOW, Phase
+from ecsroll.ledger import JUST_NOW, Phase, Roll
 from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
 from ecsroll.signs import Signs
@@ -37,7 +37,7 @@ LISTED_WHOLE = 100
 """Up to one page of container instances, listing them all costs no more than asking for the few that changed."""
 
 WATCHED = timedelta(minutes=10)
-"""How long a service is watched after it had a task on a host that leaves."""
+"""How long a service is watched after it had a task on a host that leaves; longer while it lacks tasks."""
 
 TRIED = 20
 """New hosts whose tasks are read while a canary is judged."""
@@ -103,6 +103,9 @@ class Observer:
             )
             self.groups = self.first.groups
             self._take_survey(self.first)
+            self._had = {name: _had(service, roll) for name, service in self._services.items()}
+            # Where a life before this one was cut off, its last hosts may be gone, and their tasks not yet back.
+            self._moved = {name: at for name in self._services if roll and self._is_short(name)}
         self.looks += 1
         written = self.records.read()
         raw = self._read_groups(written)
@@ -152,7 +155,6 @@ class Observer:
     def _take_survey(self, first: Survey) -> None:
         self._containers = {said["containerInstanceArn"]: said for said in first.containers}
         self._services = {said["serviceName"]: service_of(said) for said in first.services}
-        self._had = {name: service.running for name, service in self._services.items()}
         for said in first.tasks:
             task = self._task(said)
             self._tasks.setdefault(task.host, {})[task.arn] = task
@@ -400,7 +402,7 @@ class Observer:
             task.service for host in watched for task in self._tasks.get(host.arn or "", {}).values() if task.service
         }
         self._moved |= dict.fromkeys(names & self._services.keys(), at)
-        self._moved = {name: last for name, last in self._moved.items() if at - last <= WATCHED}
+        self._moved = {name: last for name, last in self._moved.items() if at - last <= WATCHED or self._is_short(name)}
         names |= self._moved.keys()
         if any(host.live and not host.draining and host.arn not in self._settled for host in hosts.values()):
             names |= {service.name for service in self._daemons()}
@@ -408,6 +410,13 @@ class Observer:
             self._describe_services(sorted(names))
         self._settle(at)
         self._read_targets(names)
+
+    def _is_short(self, name: str) -> bool:
+        """Whether a service lacks tasks that it had: it is watched until it has them, or a gate shuts for it."""
+        service = self._services.get(name)
+        if service is None or service.daemon:
+            return False
+        return service.healthy(self._targets) < min(service.desired, self._had.get(name, 0))
 
     def _read_signs(self, written: Written, at: datetime) -> None:
         if self.looks == 1 and written.roll is None:
@@ -541,3 +550,8 @@ def _only_missing(failure: Answer, what: str) -> None:
             f"ECS could not describe the {what} {failure.get('arn')}: {failure.get('reason')}",
             hint="run the same command again: it goes on",
         )
+
+
+def _had(service: Service, roll: Roll | None) -> int:
+    """The tasks that a service has to have again: a roll that is taken over may have left it short just now."""
+    return service.running if roll is None else roll.before.short.get(service.name, service.desired)

@@ -21,6 +21,7 @@ FULL = (GroupSet(hosts=2, zones=1, spare=0),)
 PROTECTED = (GroupSet(hosts=2, zones=1, managed_scaling=True, termination_protection=True),)
 ZONES = (GroupSet(hosts=2, zones=2),)
 NOTHING_ADDED = policy(surge=0, unavailable=1)
+TRIED = policy(surge=0, unavailable=1, canary=1)
 Act = Callable[[Stage], object]
 
 
@@ -438,6 +439,27 @@ CASES: Mapping[str, tuple[Said, Said]] = {
             )
         },
         {"a service that has all that it wants": Case(services=WORKER)},
+    ),
+    "EC125": (
+        {
+            "two that keep apart, one may stop first, and the canary is kept": Case(
+                services=(replace(APART, min_percent=50, max_percent=100),), policy=TRIED
+            ),
+            "seven tasks, three on a host: six have to stay, and two hosts hold no more": Case(
+                groups=(GroupSet(hosts=3, zones=1),), services=bounded(7, 75, 125, cpu=680, memory=128), policy=TRIED
+            ),
+            "none of them has to stay": Case(services=bounded(4, 0, 100, cpu=1000), policy=TRIED),
+        },
+        {
+            "no canary is tried": Case(
+                services=(replace(APART, min_percent=50, max_percent=100),), policy=NOTHING_ADDED
+            ),
+            "a host is added first": Case(
+                services=(replace(APART, min_percent=50, max_percent=100),), policy=policy(canary=1)
+            ),
+            "they fit on the other host": Case(services=bounded(2, 0, 100, cpu=1000), policy=TRIED),
+            "all of them have to stay: that is EC115": Case(services=sized(("api", 4, 1000)), policy=TRIED),
+        },
     ),
     "EC130": (
         {"an instance refresh waits at its checkpoint": Case(before=refreshed(cancelled=False))},

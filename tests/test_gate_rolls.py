@@ -142,6 +142,12 @@ SHUT["all tasks of three canaries land on old hosts"] = Row(
     says="inconclusive: the tasks of 3 canaries all landed on hosts of before the roll",
     drained=3,
 )
+SHUT["a service that ECS may stop altogether does not come back on new hosts"] = Row(
+    services=(replace(WORKER, min_percent=0, max_percent=100), API),
+    before=only_where_it_is_old,
+    policy=replace(CAREFUL, canary=0),
+    says="worker has had 0 of 4 tasks healthy for 15m; 4 ran before",
+)
 OPEN = {
     "a good image, with canary and bake": Row(),
     "an alarm was in ALARM already": Row(before=alarm("ALARM", "errors"), policy=ALARMED),

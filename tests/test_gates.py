@@ -9,7 +9,7 @@ import pytest
 
 from ecsroll.decide import decide
 from ecsroll.dismiss import SKIPPED_AT_MOST
-from ecsroll.gates import baseline, healthy_tasks
+from ecsroll.gates import baseline
 from ecsroll.ledger import Baseline, Phase, Roll
 from ecsroll.model import Alarm, Crash, Decision, Memory, OpenRoll, Patience, Policy, Snapshot, Stop, Targets
 from tests.builders import (
@@ -245,9 +245,15 @@ def test_an_alarm_of_the_start_counts_again_once_it_was_off() -> None:
 
 
 def test_what_is_wrong_already_is_noted_with_the_roll() -> None:
-    picture = seen(old("i-1"), roll=None, alarms=alarms("5xx") | alarms("slow", state="OK"), crashes=crashes(2, "i-1"))
+    picture = seen(
+        old("i-1"),
+        roll=None,
+        alarms=alarms("5xx") | alarms("slow", state="OK"),
+        crashes=crashes(2, "i-1"),
+        services=[service("shop", 4, running=4), service("big", 9, running=7)],
+    )
     decision, _ = decide(picture, Memory(), ROLL)
-    assert opened(decision).before == Baseline(alarms=("5xx",), crashes={"shop": 2})
+    assert opened(decision).before == Baseline(alarms=("5xx",), crashes={"shop": 2}, short={"big": 7})
 
 
 def opened(decision: Decision) -> Roll:
@@ -259,8 +265,9 @@ def opened(decision: Decision) -> Roll:
 def test_a_baseline_fits_into_the_roll_whatever_is_wrong() -> None:
     many = {f"{number:03d}{'x' * 200}": Alarm(name=f"{number:03d}{'x' * 200}", state="ALARM") for number in range(50)}
     some = tuple(crash for number in range(50) for crash in crashes(1, "i-1", f"{number:03d}{'y' * 90}"))
-    found = baseline(seen(old("i-1"), alarms=many, crashes=some))
-    assert (len(found.alarms), len(found.crashes)) == (4, 1)
+    short = [service(f"{number:03d}{'z' * 30}", 4, running=3) for number in range(50)]
+    found = baseline(seen(old("i-1"), alarms=many, crashes=some, services=short))
+    assert (len(found.alarms), len(found.crashes), len(found.short)) == (4, 1, 2)
 
 
 # Services that have to be whole before the next host is drained
@@ -347,7 +354,7 @@ def test_only_so_many_services_are_waited_for_by_name() -> None:
 
 def test_healthy_tasks_are_the_fewest_that_anybody_counts() -> None:
     shop = service("shop", 4, running=4, target_groups=("tg", "none"))
-    assert healthy_tasks(seen(old("i-1"), targets=targets(healthy=3, draining=1)), shop) == 3
+    assert shop.healthy(targets(healthy=3, draining=1)) == 3
 
 
 # The bake

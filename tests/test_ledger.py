@@ -110,7 +110,12 @@ _rolls = st.builds(
     finished=_names,
     replaced=_counts,
     result=st.sampled_from(["", "done", "halted"]),
-    before=st.builds(Baseline, alarms=_names, crashes=st.dictionaries(_text, _counts, max_size=2)),
+    before=st.builds(
+        Baseline,
+        alarms=_names,
+        crashes=st.dictionaries(_text, _counts, max_size=2),
+        short=st.dictionaries(_text, _counts, max_size=2),
+    ),
     was=st.dictionaries(_text, _text, max_size=2),
     by=_text,
 )

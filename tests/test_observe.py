@@ -11,7 +11,7 @@ import pytest
 
 from ecsroll.aws import Aws
 from ecsroll.errors import AwsUnavailable, EcsrollError, NotFound
-from ecsroll.ledger import Ledger, Roll
+from ecsroll.ledger import Baseline, Ledger, Roll
 from ecsroll.observe import Observer
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from tests.console import denying
@@ -411,6 +411,26 @@ def test_a_lost_agent_is_seen_without_reading_every_host() -> None:
     stage.sim.conditions.instances_without_agent.clear()
     stage.sim.sleep(60)
     assert eye.look().hosts[lost].connected, "and it is seen when it is back"
+
+
+# A roll that is taken over
+
+
+@pytest.mark.parametrize(
+    ("short", "watched"),
+    [({}, {"api": 4}), ({"api": 3}, {})],
+    ids=["it was whole when the roll began", "it was short then"],
+)
+def test_services_that_are_short_are_watched_by_whoever_takes_a_roll_over(
+    short: dict[str, int], watched: dict[str, int]
+) -> None:
+    stage = set_stage(GroupSet(hosts=3), services=(API,))
+    eye = observer(stage)
+    before = Baseline(short=short)
+    eye.records.write_roll(Roll(epoch=1, began=stage.sim.now(), groups=("web",), images={}, policy={}, before=before))
+    api = stage.sim.clusters.find(stage.cluster).services["api"]
+    stage.sim.tasks.exits(next(iter(api.healthy)), 1)
+    assert dict(eye.look().moved) == watched
 
 
 # What others do to the groups of a roll

@@ -306,6 +306,16 @@ class Watch:
                     self.breach(f"{name}: {lent} at the end, and the verdict does not say so")
         self._check_written(verdict)
         self._check_hosts(verdict)
+        if verdict.result == "done":
+            self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Promise 1: nobody is told that a roll is done while a service has less than before it."""
+        for service in self._services():
+            want = min(service.desired, self.healthy.get(service.name, 0))
+            run = sum(task.last_status == "RUNNING" for task in service.tasks)
+            if run < want and service.name not in self.forgiven:
+                self.breach(f"{run} of {want} tasks of {service.name} run at the end")
 
     def _lent(self, name: str) -> list[str]:
         """What is not as it was."""

@@ -53,6 +53,9 @@ class ServiceSet:
     balanced: bool = False
     deregistration_delay: int = 30
     port: int = 0
+    gpus: int = 0
+    awsvpc: bool = False
+    """Each task with a network interface of its own."""
     stop_timeout: int = 10
     strategy: tuple[tuple[str, str], ...] = ()
     constraints: tuple[str, ...] = ()
@@ -197,12 +200,15 @@ def _make_service(stage: Stage, service: ServiceSet) -> None:
         "stopTimeout": service.stop_timeout,
         "portMappings": [{"containerPort": 8080, "hostPort": service.port}] if service.balanced or service.port else [],
     }
+    if service.gpus:
+        container["resourceRequirements"] = [{"type": "GPU", "value": str(service.gpus)}]
     ecs.register_task_definition(
         family=service.name,
         containerDefinitions=[container],
         cpu=str(service.cpu),
         memory=str(service.memory),
         requiresCompatibilities=["EC2"],
+        **({"networkMode": "awsvpc"} if service.awsvpc else {}),
     )
     ecs.create_service(
         cluster=stage.cluster, serviceName=service.name, taskDefinition=service.name, **_wanted(stage, service)
@@ -226,6 +232,8 @@ def _wanted(stage: Stage, service: ServiceSet) -> dict[str, Any]:
         "placementConstraints": constraints,
         "placementStrategy": [{"type": kind, "field": name} for kind, name in service.strategy],
     }
+    if service.awsvpc:
+        wanted["networkConfiguration"] = {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}
     if service.balanced:
         arn = _make_target_group(stage, service)
         wanted["loadBalancers"] = [{"targetGroupArn": arn, "containerName": "app", "containerPort": 8080}]
