@@ -234,6 +234,11 @@ def test_shellcheck_has_nothing_to_say_about_host_logs() -> None:
     shellcheck("#!/bin/bash\n" + host_logs_script())
 
 
+@pytest.mark.parametrize("script", ["run", "terraform"])
+def test_shellcheck_has_nothing_to_say_about_ci(script: str) -> None:
+    shellcheck((TERRAFORM.parent / ".ci" / script).read_text())
+
+
 def test_shellcheck_sees_what_is_wrong() -> None:
     with pytest.raises(AssertionError, match="SC2086"):
         shellcheck("#!/bin/bash\nrm $1\n")
