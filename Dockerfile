@@ -5,7 +5,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY ecsroll ecsroll
 RUN python -m venv --without-pip /opt/ecsroll \
- && pip --python /opt/ecsroll/bin/python install --no-cache-dir --constraint constraints.txt .
+ && pip --python /opt/ecsroll/bin/python install --no-cache-dir --constraint constraints.txt ".[watch]"
 
 FROM python:3.12-slim
 COPY --from=build /opt/ecsroll /opt/ecsroll

@@ -28,10 +28,12 @@ from ecsroll.options import (
     OneCluster,
     Outside,
     Profile,
+    Publish,
     Queue,
     Quiet,
     ReadOnly,
     Region,
+    Restarts,
     Shared,
     Tell,
     Topics,
@@ -259,12 +261,7 @@ def check_ami(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", envvar="ECSROLL_EXIT_CODE", help="Exit with 8 when something is outdated.")
     ] = False,
-    publish: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ECSROLL_PUBLISH", help="Tell this SNS topic of what is outdated, in the schema of AWS's ECS topic."
-        ),
-    ] = None,
+    publish: Publish = None,
 ) -> None:
     """Show what runs, what is newest, how far behind it is and what changed."""
     from ecsroll.commands import check_ami as checked
@@ -311,14 +308,7 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
             envvar="ECSROLL_VISIBILITY", help="How long a message is nobody else's; extended while a roll goes on."
         ),
     ] = "5m",
-    restarts: Annotated[
-        bool,
-        typer.Option(
-            "--restarts",
-            envvar="ECSROLL_RESTARTS",
-            help="Also ask CloudWatch, once a minute, for containers that are restarted inside their tasks.",
-        ),
-    ] = False,
+    restarts: Restarts = False,
     topic: Topics = None,
     tell: Tell = None,
     webhook_secret: WebhookSecret = None,
@@ -427,12 +417,18 @@ def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
     launch_configurations: LaunchConfigurations = False,
     host_roles: HostRoles = None,
     alarms: Alarms = None,
+    queue: Queue = None,
+    restarts: Restarts = False,
+    publish: Publish = None,
+    tell: Tell = None,
+    webhook_secret: WebhookSecret = None,
     read_only: ReadOnly = False,
 ) -> None:
     """Print the least policy that a roll needs, with the reason for each action. Asks nothing of AWS.
 
     The policy is on stdout, as JSON to paste; the reasons are on stderr.
     What is not named is any; how groups launch: by parameters or templates, unless it is said.
+    A queue, topics, buses and secrets are in it when they are named, as for the command that uses them.
     """
     from ecsroll.aws import place_of
     from ecsroll.iam_policy import Asked
@@ -448,8 +444,13 @@ def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
         image_parameters=image_parameters or (),
         launch_templates=launch_templates or (),
         host_roles=host_roles or (),
+        queue=queue,
+        publish=publish,
+        tell=tell or (),
+        webhook_secret=webhook_secret,
         configurations=launch_configurations,
         alarms=bool(alarms),
+        restarts=restarts,
         read_only=read_only,
     )
     shared.finish(made(asked))

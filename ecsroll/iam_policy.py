@@ -14,6 +14,15 @@ __all__ = ["LIMIT", "Asked", "Names", "iam_policy", "names_of", "policy", "rows"
 
 LIMIT = 6144
 """Characters of a managed policy, blanks apart (IAM quotas)."""
+INLINE = 10_240
+"""Characters of all inline policies of a role together, blanks apart."""
+
+
+_EC2 = {"aws": ("ec2.amazonaws.com",), "aws-cn": ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")}
+"""What EC2 is called where a role is passed to it: in China by either name."""
+
+_NAMED = {When.QUEUES, When.TOPICS, When.BUSES}
+"""Statements about what was named to be heard or told: whoever only looks at a cluster needs them all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +40,19 @@ class Names:
     """ARNs."""
     host_roles: tuple[str, ...] = ()
     """ARNs."""
+    queues: tuple[str, ...] = ()
+    """ARNs."""
+    topics: tuple[str, ...] = ()
+    """ARNs."""
+    buses: tuple[str, ...] = ()
+    """ARNs."""
+    secret_parameters: tuple[str, ...] = ()
+    """ARNs."""
+    secrets: tuple[str, ...] = ()
+    """ARNs; Secrets Manager ends them in six characters of its own."""
     configurations: bool = False
     alarms: bool = False
+    restarts: bool = False
     read_only: bool = False
 
     def values(self, word: str) -> tuple[str, ...]:
@@ -42,6 +62,12 @@ class Names:
             "image_parameter": self.image_parameters,
             "launch_template": self.launch_templates,
             "host_role": self.host_roles,
+            "ec2": _EC2.get(self.partition, _EC2["aws"]),
+            "queue": self.queues,
+            "topic": self.topics,
+            "bus": self.buses,
+            "secret_parameter": self.secret_parameters,
+            "secret": self.secrets,
         }
         one = {"partition": self.partition, "region": self.region, "account": self.account, "cluster": self.cluster}
         return many[word] if word in many else (one[word],)
@@ -55,14 +81,21 @@ class Names:
             When.TEMPLATES: bool(self.launch_templates),
             When.CONFIGURATIONS: self.configurations,
             When.LAUNCHES: self.configurations or bool(self.launch_templates),
+            When.QUEUES: bool(self.queues),
+            When.RESTARTS: self.restarts,
+            When.TOPICS: bool(self.topics),
+            When.BUSES: bool(self.buses),
+            When.REFERRED_PARAMETERS: bool(self.secret_parameters),
+            When.REFERRED_SECRETS: bool(self.secrets),
         }[when]
 
 
 def rows(names: Names) -> tuple[Permission, ...]:
     """The rows that a roll of these needs."""
     needed = [row for row in PERMISSIONS if names.need(row.scope.when)]
-    called = {row.action for row in needed if not row.behind and (row.reads or not names.read_only)}
-    return tuple(row for row in needed if (row.behind or row.action) in called)
+    kept = [row for row in needed if row.reads or row.scope.when in _NAMED or not names.read_only]
+    called = {row.action for row in kept if not row.behind}
+    return tuple(row for row in needed if (row.behind in called if row.behind else row in kept))
 
 
 def policy(names: Names) -> dict[str, Any]:
@@ -110,11 +143,17 @@ def _plain(word: str, value: str) -> str:
 
 # The command -------------------------------------------------------------------------------------------------------
 
+_TOPIC = r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+"
+_REFERENCE = r"(env:\w+|(ssm|secret):(arn:[a-z-]+:(ssm|secretsmanager):\S+|[A-Za-z0-9_/.+=@-]+))"
 _VALID = {
     "--account": r"\d{12}",
     "--cluster": r"[A-Za-z0-9_-]{1,255}",
     "--launch-template": r"lt-[0-9a-f]{8,17}",
     "--image-parameter": r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*",
+    "--queue": r"https?://[^/\s]+/\d{12}/[A-Za-z0-9_-]+([.]fifo)?",
+    "--publish": _TOPIC,
+    "--tell": rf"{_TOPIC}|bus:(arn:[a-z-]+:events:\S+|[A-Za-z0-9_./-]+)|slack:{_REFERENCE}|webhook:\S+|lines:.+|log",
+    "--webhook-secret": _REFERENCE,
     "--host-role": r"(arn:[a-z-]+:iam::\d{12}:role/)?[A-Za-z0-9_+=,.@/-]+",
 }
 _EXAMPLES = {
@@ -122,6 +161,10 @@ _EXAMPLES = {
     "--cluster": "the cluster's name",
     "--launch-template": "an id such as lt-0123456789abcdef0",
     "--image-parameter": "a name such as /ecs-image/prod/prod-web",
+    "--queue": "an address such as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME",
+    "--publish": "an ARN such as arn:aws:sns:REGION:ACCOUNT:NAME",
+    "--tell": "arn:aws:sns:..., bus:NAME, slack:REFERENCE, webhook:URL, lines:PATH or log",
+    "--webhook-secret": "env:NAME, ssm:/parameter or secret:name",
     "--host-role": "the role's name or ARN (not that of the instance profile)",
 }
 
@@ -138,8 +181,17 @@ class Asked:
     image_parameters: Sequence[str] = ()
     launch_templates: Sequence[str] = ()
     host_roles: Sequence[str] = ()
+    queue: str | None = None
+    """Its address, as ``watch --queue`` takes it."""
+    publish: str | None = None
+    """A topic's ARN, as ``check-ami --publish`` takes it."""
+    tell: Sequence[str] = ()
+    """Places, as ``--tell`` takes them."""
+    webhook_secret: str | None = None
+    """A reference to the secret, as ``--webhook-secret`` takes it."""
     configurations: bool = False
     alarms: bool = False
+    restarts: bool = False
     read_only: bool = False
 
 
@@ -157,9 +209,16 @@ def iam_policy(asked: Asked) -> Result:
         cluster=asked.cluster,
         reason=f"{len({row.action for row in needed})} actions in {len(made['Statement'])} statements, "
         f"{size} of {LIMIT} characters",
-        next=f"give {', '.join(wide)} to make it narrower" if wide else "",
+        next=_next(size, wide),
         more={"policy": made, "actions": [_row(row) for row in needed]},
     )
+
+
+def _next(size: int, wide: Sequence[str]) -> str:
+    said = [f"give {', '.join(wide)} to make it narrower"] if wide else []
+    if size > LIMIT:
+        said.append(f"too long for a managed policy: put it into the role itself, which takes {INLINE} characters")
+    return "; ".join(said)
 
 
 def _row(row: Permission) -> dict[str, str]:
@@ -205,10 +264,38 @@ def names_of(asked: Asked) -> Names:
             role if role.startswith("arn:") else f"arn:{asked.partition}:iam::{account}:role/{role.removeprefix('/')}"
             for role in asked.host_roles or ("*",)
         ),
+        queues=_queue(asked),
+        topics=tuple(dict.fromkeys(word for word in (*asked.tell, *_said(asked.publish)) if word.startswith("arn:"))),
+        buses=_there(asked, "bus", asked.tell, "events:{region}:{account}:event-bus/"),
+        secret_parameters=_there(asked, "ssm", _references(asked), "ssm:{region}:{account}:parameter/"),
+        secrets=_there(asked, "secret", _references(asked), "secretsmanager:{region}:{account}:secret:", "-??????"),
         configurations=asked.configurations,
         alarms=asked.alarms,
+        restarts=asked.restarts,
         read_only=asked.read_only,
     )
+
+
+def _queue(asked: Asked) -> tuple[str, ...]:
+    """The queue's ARN; its address says the region and the account."""
+    if asked.queue is None:
+        return ()
+    host, account, name = re.split("/+", asked.queue)[1:4]
+    region = re.fullmatch(r"sqs[.]([a-z0-9-]+)[.]amazonaws[.].*", host)
+    return (f"arn:{asked.partition}:sqs:{region[1] if region else asked.region or '*'}:{account}:{name}",)
+
+
+def _references(asked: Asked) -> list[str]:
+    """References to secrets."""
+    slack = [word.removeprefix("slack:") for word in asked.tell if word.startswith("slack:")]
+    return [*slack, *_said(asked.webhook_secret)]
+
+
+def _there(asked: Asked, kind: str, words: Sequence[str], place: str, tail: str = "") -> tuple[str, ...]:
+    """The ARNs of what ``kind:NAME`` names; NAME may be an ARN itself."""
+    head = f"arn:{asked.partition}:{place.format(region=asked.region or '*', account=asked.account or '*')}"
+    names = [word.removeprefix(f"{kind}:") for word in words if word.startswith(f"{kind}:")]
+    return tuple(name if name.startswith("arn:") else f"{head}{name.removeprefix('/')}{tail}" for name in names)
 
 
 def _check(asked: Asked) -> None:
@@ -218,14 +305,23 @@ def _check(asked: Asked) -> None:
         "--launch-template": asked.launch_templates,
         "--image-parameter": asked.image_parameters,
         "--host-role": asked.host_roles,
+        "--queue": _said(asked.queue),
+        "--publish": _said(asked.publish),
+        "--tell": asked.tell,
+        "--webhook-secret": _said(asked.webhook_secret),
     }
     wrong = {
         option: [value for value in values if not re.fullmatch(_VALID[option], value)]
         for option, values in given.items()
     }
-    if problems := [f"{option} {value!r}" for option, values in wrong.items() for value in values]:
+    if problems := [f"{option} {_shown(option, value)!r}" for option, values in wrong.items() for value in values]:
         expected = "; ".join(f"{option}: {_EXAMPLES[option]}" for option, values in wrong.items() if values)
         raise UsageError(f"these are no names: {', '.join(problems)}", hint=expected)
+
+
+def _shown(option: str, value: str) -> str:
+    """What was typed; where a secret may have been, no more than its kind."""
+    return re.sub(r"(?<=:).*|^[^:]+$", "...", value) if option in {"--tell", "--webhook-secret"} else value
 
 
 def _said(value: str | None) -> tuple[str, ...]:

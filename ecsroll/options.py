@@ -50,10 +50,12 @@ __all__ = [
     "OneCluster",
     "Outside",
     "Profile",
+    "Publish",
     "Queue",
     "Quiet",
     "ReadOnly",
     "Region",
+    "Restarts",
     "Shared",
     "Tell",
     "Topics",
@@ -231,7 +233,23 @@ WebhookSecret = Annotated[
         help="Sign what webhooks get with this secret: env:NAME, ssm:/parameter or secret:name.",
     ),
 ]
+Publish = Annotated[
+    str | None,
+    typer.Option(
+        "--publish",
+        envvar="ECSROLL_PUBLISH",
+        help="Tell this SNS topic of what is outdated, in the schema of AWS's ECS topic.",
+    ),
+]
 Queue = Annotated[str | None, typer.Option("--queue", envvar="ECSROLL_QUEUE", help="The address of the SQS queue.")]
+Restarts = Annotated[
+    bool,
+    typer.Option(
+        "--restarts",
+        envvar="ECSROLL_RESTARTS",
+        help="Also ask CloudWatch, once a minute, for containers that are restarted inside their tasks.",
+    ),
+]
 Topics = Annotated[
     list[str] | None,
     typer.Option(

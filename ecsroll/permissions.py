@@ -29,6 +29,18 @@ class When(StrEnum):
     """Groups with a launch configuration."""
     LAUNCHES = "launches"
     """Either of the last two: AWS checks that whoever changes what a group launches may launch it."""
+    QUEUES = "queues"
+    """``watch`` and ``events`` with ``--queue``."""
+    RESTARTS = "restarts"
+    """``watch --restarts``."""
+    TOPICS = "topics"
+    """``--tell arn:...:sns:...`` and ``check-ami --publish``."""
+    BUSES = "buses"
+    """``--tell bus:NAME``."""
+    REFERRED_PARAMETERS = "referred_parameters"
+    """A secret is given as ``ssm:/parameter``."""
+    REFERRED_SECRETS = "referred_secrets"
+    """A secret is given as ``secret:name``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +93,15 @@ ANYTHING = Scope("LookAround", ("*",), _IN_REGION)
 # nobody else can make names that begin with /aws.
 PUBLIC = Scope("ReleasesOfImages", (f"{_ARN}ssm:{{region}}:*:parameter/aws/service/*",))
 ALARMS = Scope("SeeAlarms", ("*",), _IN_REGION, When.ALARMS)
+RESTARTS = Scope("CountRestarts", ("*",), _IN_REGION, When.RESTARTS)
 # The ARN of a group holds an id that only AWS knows.
 GROUPS = Scope(
     "MakeRoomAndReplaceHosts",
     (f"{_ARN}autoscaling:{{region}}:{{account}}:autoScalingGroup:*:autoScalingGroupName/{{group}}",),
 )
 STATE = Scope("KeepItsState", (f"{_STATE}/*",))
+# Kept by those who only watch, too.
+WATCHED = Scope("KeepWhatIsWatched", (f"{_STATE}/watch",), when=When.QUEUES)
 # Checked on the path alone: whoever may list it reads everything below.
 STATE_PATHS = Scope("ListItsState", (_STATE, f"{_STATE}/lease", f"{_STATE}/history"))
 
@@ -119,9 +134,15 @@ LAUNCHED = Scope(
 HOST_ROLES = Scope(
     "GiveHostsTheirRole",
     ("{host_role}",),
-    {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+    {"StringEquals": {"iam:PassedToService": "{ec2}"}},
     When.LAUNCHES,
 )
+# Messages are deleted, and topics told, where they are named for it: nothing of the cluster changes by that.
+QUEUES = Scope("TakeFromQueues", ("{queue}",), when=When.QUEUES)
+TOPICS = Scope("TellTopics", ("{topic}",), when=When.TOPICS)
+BUSES = Scope("TellBuses", ("{bus}",), when=When.BUSES)
+SECRET_PARAMETERS = Scope("ReadSecretParameters", ("{secret_parameter}",), when=When.REFERRED_PARAMETERS)
+SECRETS = Scope("ReadSecrets", ("{secret}",), when=When.REFERRED_SECRETS)
 
 _UPDATE = "autoscaling:UpdateAutoScalingGroup"
 
@@ -172,6 +193,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     # what is written down
     Permission("ssm:PutParameter", STATE, "the lease, what was borrowed, what ran before"),
     Permission("ssm:DeleteParameter", STATE, "what was given back, and the oldest rolls"),
+    Permission("ssm:GetParameter", STATE, "what a watcher knew before it was started anew"),
+    Permission("ssm:PutParameter", WATCHED, "what a watcher has told already, so that it tells it once"),
     Permission("ssm:GetParametersByPath", STATE_PATHS, "all that is written down, in one listing"),
     # what groups launch
     Permission("ssm:GetParameter", IMAGE, "what the group launches"),
@@ -181,6 +204,17 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("ec2:ModifyLaunchTemplate", TEMPLATES, "a group that follows $Default"),
     Permission("ec2:DeleteLaunchTemplateVersions", TEMPLATES, "a group that follows $Latest goes back"),
     Permission("autoscaling:CreateLaunchConfiguration", CONFIGURATIONS, "a copy with the new image"),
+    # what a run hears and tells
+    Permission("sqs:GetQueueAttributes", QUEUES, "whether the queue itself puts aside what nobody can deal with"),
+    Permission("sqs:ReceiveMessage", QUEUES, "watch and events take what comes"),
+    Permission("sqs:DeleteMessage", QUEUES, "what was dealt with does not come again"),
+    Permission("sqs:ChangeMessageVisibility", QUEUES, "nobody else gets it while a roll goes on"),
+    Permission("cloudwatch:ListMetrics", RESTARTS, "which services have containers with a restart policy"),
+    Permission("cloudwatch:GetMetricData", RESTARTS, "how often these were restarted inside their tasks"),
+    Permission("sns:Publish", TOPICS, "what --tell tells, and what check-ami --publish has found"),
+    Permission("events:PutEvents", BUSES, "what --tell tells"),
+    Permission("ssm:GetParameter", SECRET_PARAMETERS, "the address of a Slack webhook, or what bodies are signed with"),
+    Permission("secretsmanager:GetSecretValue", SECRETS, "the same, in Secrets Manager"),
     # what AWS checks behind these calls
     Permission("ec2:DescribeImages", ANYTHING, "AWS checks that an aws:ec2:image is one", "ssm:PutParameter"),
     Permission(
@@ -199,14 +233,5 @@ PERMISSIONS: tuple[Permission, ...] = (
 ELSEWHERE: Mapping[str, str] = {
     "sts:GetCallerIdentity": "needs no permission: who rolls, to ask IAM about",
     "iam:SimulatePrincipalPolicy": "a roll asks whether it may do what it will; denied, that is listed as not verified",
-    "sns:Publish": "--tell and check-ami --publish, on the topic that was given",
-    "events:PutEvents": "--tell, on the bus that was given",
-    "sqs:GetQueueAttributes": "watch, on the queue that was given",
-    "sqs:ReceiveMessage": "watch and events, on the queue that was given",
-    "sqs:DeleteMessage": "watch, once a message was dealt with",
-    "sqs:ChangeMessageVisibility": "watch, while a roll goes on",
-    "cloudwatch:ListMetrics": "watch --restarts: which services have containers with a restart policy",
-    "cloudwatch:GetMetricData": "watch --restarts: how often these were restarted",
-    "secretsmanager:GetSecretValue": "a secret given by reference",
 }
-"""Calls outside the policy of a roll, each with what it is for: whoever wants that grants them where it is used."""
+"""Calls outside the policy of a roll, each with what it is for."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 
 from ecsroll.cli import app
 from ecsroll.simulator.stage import GroupSet, set_stage
+from ecsroll.window import closes, windows
 from tests.console import ecsroll
 
 ROOT = Path(__file__).parent.parent
@@ -103,6 +105,7 @@ def test_what_it_installs_is_pinned_and_nothing_is_left_over() -> None:
     assert "--constraint constraints.txt" in run
     assert "--no-cache-dir" in run
     assert "--without-pip" in run
+    assert '".[watch]"' in run, "a watcher runs in a container more often than anywhere else"
 
 
 def test_it_is_given_nothing_but_what_it_copies() -> None:
@@ -227,6 +230,19 @@ def test_credentials_last_as_long_as_the_job() -> None:
     (login,) = [entry["with"] for entry in said["steps"] if "configure-aws-credentials" in entry.get("uses", "")]
     assert login["role-duration-seconds"] >= said["timeout-minutes"] * 60
     assert f"max_session_duration = {login['role-duration-seconds']}" in block("hcl")
+
+
+@pytest.mark.parametrize("monday", [datetime(2029, 1, 1, tzinfo=UTC), datetime(2029, 7, 2, tzinfo=UTC)])
+def test_the_job_starts_within_its_window_in_winter_and_in_summer(monday: datetime) -> None:
+    """GitHub's schedules are in UTC, the window is not: a job that starts too early would not roll for half a year."""
+    schedules: Any = job()
+    (schedule,) = schedules[True]["schedule"]  # YAML 1.1 reads the key ``on`` as true
+    minute, hour, _, _, days = schedule["cron"].split()
+    (window,) = re.findall(r"--window '([^']*)'", step("Replace the hosts")["run"])
+    first, last = (int(day) for day in days.split("-"))
+    for day in range(first, last + 1):
+        starts = monday + timedelta(days=day - 1, hours=int(hour), minutes=int(minute))
+        assert closes(windows([window]), starts), f"{starts} is outside {window}"
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ _ON_ANYTHING: dict[str, set[str] | None] = {
 
 def checked(sim: Simulation, call: Call) -> list[Request]:
     """Every request that AWS puts to IAM for this call."""
-    action = f"{SERVICES.get(call.service, call.service)}:{call.operation}"
+    # A batch of messages is checked as each of them is.
+    action = f"{SERVICES.get(call.service, call.service)}:{call.operation.removesuffix('Batch')}"
     context = {"aws:RequestedRegion": sim.world.region, **_context(sim, call)}
     own = [
         Request(action, resource, {**context, **_tags(sim, resource)}) for resource in _resources(sim, call) or ["*"]
@@ -80,6 +81,11 @@ def _group(sim: Simulation, params: Params) -> str:
     return sim.scaling.groups[params["AutoScalingGroupName"]].arn
 
 
+def _queue(url: str) -> str:
+    host, account, name = url.split("/")[2:]
+    return f"arn:aws:sqs:{host.split('.')[1]}:{account}:{name}"
+
+
 def _template(sim: Simulation, params: Params) -> str:
     found = sim.compute.templates.find(params.get("LaunchTemplateId"), params.get("LaunchTemplateName"))
     return f"arn:aws:ec2:{sim.world.region}:{sim.world.account}:launch-template/{found.id}"
@@ -124,6 +130,23 @@ _FINDERS: dict[tuple[str, str], Finder] = {
         ("ec2", operation): lambda sim, said: [_template(sim, said)]
         for operation in ("CreateLaunchTemplateVersion", "DeleteLaunchTemplateVersions", "ModifyLaunchTemplate")
     },
+    **{
+        ("sqs", operation): lambda _, said: [_queue(said["QueueUrl"])]
+        for operation in (
+            "GetQueueAttributes",
+            "ReceiveMessage",
+            "DeleteMessageBatch",
+            "ChangeMessageVisibilityBatch",
+        )
+    },
+    ("sns", "Publish"): lambda _, said: [said["TopicArn"]],
+    ("events", "PutEvents"): lambda sim, said: [
+        f"arn:aws:events:{sim.world.region}:{sim.world.account}:event-bus/{entry['EventBusName']}"
+        for entry in said["Entries"]
+    ],
+    ("secretsmanager", "GetSecretValue"): lambda sim, said: [
+        f"arn:aws:secretsmanager:{sim.world.region}:{sim.world.account}:secret:{said['SecretId']}-AbC1dE"
+    ],
     ("ssm", "GetParameters"): lambda sim, said: [_parameter(sim, name) for name in said["Names"]],
     ("ssm", "GetParametersByPath"): lambda sim, said: [_parameter(sim, said["Path"])],
     ("ssm", "ListTagsForResource"): lambda sim, said: [_parameter(sim, said["ResourceId"])],

@@ -1,7 +1,9 @@
 """Rolls under their own policy: the simulated AWS refuses what it does not allow, and notes what of it was used."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ecsroll.iam_policy import Asked, names_of, policy
 from ecsroll.permissions import ELSEWHERE
@@ -10,11 +12,13 @@ from ecsroll.simulator.stage import GroupSet, Reference, Stage
 from ecsroll.simulator.world import Refusal
 from tests import scenarios as s
 from tests.console import Ran, ecsroll
+from tests.iam.beside import Beside
 from tests.iam.checked import HOST_ROLE, checked
 from tests.iam.evaluator import Grant, Request, grants
 from tests.rolls import stage_of
+from tests.test_flood import task
 
-__all__ = ["SCENARIOS", "Gate", "asked_for"]
+__all__ = ["SCENARIOS", "Gate", "asked_for", "of"]
 
 QUICKLY = ("--cluster", "demo", "--yes", "--canary", "0", "--good-readings", "1", "--poll-interval", "30s")
 
@@ -22,7 +26,7 @@ QUICKLY = ("--cluster", "demo", "--yes", "--canary", "0", "--good-readings", "1"
 def asked_for(stage: Stage, *groups: str) -> Asked:
     """The words of ``ecsroll iam-policy`` for a stage: everything by its name."""
     sim = stage.sim
-    parameters = [name for name in sim.parameters._stored if not name.startswith(("/aws/", "/ecsroll/"))]
+    parameters = [name for name in sim.parameters._stored if not name.startswith(("/aws/", "/ecsroll/", "/hooks/"))]
     return Asked(
         region=sim.world.region,
         account=sim.world.account,
@@ -44,9 +48,11 @@ class Gate:
     used: set[Grant] = field(default_factory=set)
     calls: set[tuple[str, str]] = field(default_factory=set)
     denied: list[Request] = field(default_factory=list)
+    policy: dict[str, Any] = field(default_factory=dict)
+    """Empty: the one that ``ecsroll iam-policy`` prints for ``asked``."""
 
     def __post_init__(self) -> None:
-        self.policy = policy(names_of(self.asked))
+        self.policy = self.policy or policy(names_of(self.asked))
         self.stage.sim.door.before.append(self.judge)
 
     def judge(self, call: Call) -> None:
@@ -71,9 +77,9 @@ def roll(stage: Stage, *words: str, code: int = 0) -> Ran:
     return ran
 
 
-def of(reference: Reference, *, hosts: int = 2) -> Stage:
+def of(reference: Reference, *, hosts: int = 2, quick: bool = True) -> Stage:
     """A group that says in this way what it launches."""
-    return stage_of(GroupSet(hosts=hosts, reference=reference), services=(s.API, s.LOGS), quick=True)
+    return stage_of(GroupSet(hosts=hosts, reference=reference), services=(s.API, s.LOGS), quick=quick)
 
 
 def _plain(reference: Reference) -> Callable[[], Gate]:
@@ -180,6 +186,66 @@ def _alarm_and_standalone_task() -> Gate:
     return gate
 
 
+def _watched() -> Gate:
+    """Messages are taken; a newer image is told to a topic and a bus, and rolled out."""
+    stage = of("number", quick=False)
+    _counts_restarts(stage)
+    now = stage.sim.world.time
+    stopped = json.loads(task("t1", "api", now, "EssentialContainerExited", "Essential container in task exited", 1))
+    notice = {"ECSAmis": [{"ReleaseVersion": "1", "OperatingSystemName": "Amazon Linux", "Regions": {}}]}
+    beside = Beside(stage.sim, [json.dumps(stopped), json.dumps(notice), "no message of anybody"])
+    _secret_parameter(stage)
+    tell = (beside.topic, "bus:ops")
+    asked = replace(asked_for(stage), queue=beside.queue, restarts=True, tell=tell, webhook_secret="ssm:/hooks/key")
+    gate = Gate(stage, asked)
+    told = [word for place in tell for word in ("--tell", place)]
+    watching = (
+        "--once",
+        "--restarts",
+        "--json",
+        "--on-ami",
+        "replace",
+        "--visibility",
+        "30s",
+        "--webhook-secret",
+        "ssm:/hooks/key",
+    )
+    ran = ecsroll(stage, "watch", "--queue", beside.queue, *watching, *told, *QUICKLY[:2], *QUICKLY[3:])
+    assert ran.code == 0, ran
+    assert [rolled["result"] for rolled in ran.result["rolls"]] == ["done"]
+    assert beside.deleted == 3
+    assert set(beside.told) == {beside.topic, "ops"}
+    return gate
+
+
+def _counts_restarts(stage: Stage) -> None:
+    """The service's container is restarted inside its task, and Container Insights count it."""
+    stage.sim.clusters.find(stage.cluster).settings = [{"name": "containerInsights", "value": "enhanced"}]
+    container = {"name": "app", "image": "api:2", "memory": 64, "restartPolicy": {"enabled": True}}
+    ecs = stage.sim.client("ecs")
+    ecs.register_task_definition(family="api", containerDefinitions=[container])
+    ecs.update_service(cluster=stage.cluster, service="api", taskDefinition="api")
+    stage.sim.sleep(1200)
+    stage.sim.tasks.exits(next(iter(stage.sim.clusters.find(stage.cluster).services["api"].healthy)), 1)
+    stage.sim.sleep(300)
+
+
+def _secret_parameter(stage: Stage) -> None:
+    stage.sim.client("ssm").put_parameter(Name="/hooks/key", Value="a secret", Type="SecureString")
+
+
+def _published() -> Gate:
+    """A check tells a topic; a roll signs what it tells with a secret."""
+    stage = of("number", hosts=1, quick=False)
+    beside = Beside(stage.sim, [])
+    signing = ("--webhook-secret", "secret:hooks")
+    gate = Gate(stage, replace(asked_for(stage), publish=beside.topic, webhook_secret="secret:hooks"))
+    assert ecsroll(stage, "check-ami", "--cluster", "demo", "--publish", beside.topic).code == 0
+    assert beside.told == [beside.topic]
+    roll(stage, "--tell", "log", *signing)
+    return gate
+
+
 SCENARIOS: dict[str, Callable[[], Gate]] = {
     **{
         f"a group that launches by {reference}": _plain(reference)
@@ -194,4 +260,6 @@ SCENARIOS: dict[str, Callable[[], Gate]] = {
     "the release before the newest": _the_release_before,
     "an alarm, and a standalone task that is stopped": _alarm_and_standalone_task,
     "commands that only look": _only_looking,
+    "a queue that is watched, a topic and a bus that are told": _watched,
+    "a check that is published, and a secret by reference": _published,
 }

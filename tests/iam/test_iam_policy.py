@@ -318,6 +318,62 @@ def test_the_environments_region_counts(monkeypatch: pytest.MonkeyPatch) -> None
     assert "arn:aws-cn:ecs:cn-north-1:*:cluster/prod" in json.dumps(printed("--cluster", "prod"))
 
 
+TOLD = (
+    *("--tell", "arn:aws:sns:us-east-1:123456789012:alerts", "--tell", "bus:ops", "--tell", "log"),
+    *("--tell", "slack:secret:slack", "--tell", "lines:/var/log/ecsroll", "--tell", "webhook:https://example.com/hook"),
+    *("--webhook-secret", "ssm:/hooks/key", "--publish", "arn:aws:sns:eu-west-1:123456789012:images"),
+    *("--queue", "https://sqs.us-east-1.amazonaws.com/123456789012/watch"),
+)
+NAMED = {
+    "TakeFromQueues": ["arn:aws:sqs:us-east-1:123456789012:watch"],
+    "TellTopics": ["arn:aws:sns:us-east-1:123456789012:alerts", "arn:aws:sns:eu-west-1:123456789012:images"],
+    "TellBuses": ["arn:aws:events:us-east-1:123456789012:event-bus/ops"],
+    "ReadSecretParameters": ["arn:aws:ssm:us-east-1:123456789012:parameter/hooks/key"],
+    "ReadSecrets": ["arn:aws:secretsmanager:us-east-1:123456789012:secret:slack-??????"],
+    "KeepWhatIsWatched": ["arn:aws:ssm:us-east-1:123456789012:parameter/ecsroll/demo/watch"],
+}
+
+
+@pytest.mark.parametrize("more", [(), ("--read-only",)])
+def test_what_a_run_hears_and_tells_is_named_in_its_own_words(more: tuple[str, ...]) -> None:
+    words = ("--region", "us-east-1", "--account", "123456789012", "--cluster", "demo", *more)
+    without = {statement["Sid"] for statement in printed(*words)["Statement"]}
+    told = {statement["Sid"]: statement["Resource"] for statement in printed(*words, *TOLD)["Statement"]}
+    assert {sid: there for sid, there in told.items() if sid not in without} == NAMED
+
+
+def test_by_their_arns_it_is_those() -> None:
+    secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:slack-AbC1dE"
+    bus = "arn:aws:events:us-east-1:210987654321:event-bus/ops"
+    told = {
+        entry["Sid"]: entry["Resource"]
+        for entry in printed("--tell", f"slack:secret:{secret}", "--tell", f"bus:{bus}")["Statement"]
+    }
+    assert (told["ReadSecrets"], told["TellBuses"]) == ([secret], [bus])
+
+
+def test_what_is_in_the_environment_is_read_by_nobody() -> None:
+    """``env:NAME`` is no secret of AWS's."""
+    sids = {entry["Sid"] for entry in printed("--tell", "slack:env:HOOK", "--webhook-secret", "env:KEY")["Statement"]}
+    assert sids & NAMED.keys() == set()
+
+
+def test_in_china_ec2_is_passed_a_role_by_either_name() -> None:
+    made = printed("--region", "cn-north-1", "--launch-template", "lt-0123456789abcdef0")
+    assert "arn:aws:" not in json.dumps(made)
+    (passing,) = [entry["Condition"] for entry in made["Statement"] if "iam:PassRole" in entry["Action"]]
+    assert passing == {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]}}
+
+
+def test_a_secret_that_was_typed_is_not_shown_again() -> None:
+    words = ("--tell", "slack:https://hooks.slack.com/services/T0/B0/x", "--webhook-secret", "correct horse")
+    ran = ecsroll(None, "iam-policy", *words)
+    assert ran.code == 2, ran
+    assert "--tell 'slack:...', --webhook-secret '...'" in ran.err
+    assert "hooks.slack.com" not in ran.err
+    assert "horse" not in ran.err
+
+
 def test_a_policy_for_those_who_only_look_changes_nothing() -> None:
     actions = {action for statement in printed("--read-only")["Statement"] for action in statement["Action"]}
     assert {action for action in actions if not re.match(r"\w+:(Describe|List|Get)", action)} == set()
@@ -335,6 +391,13 @@ def test_the_reasons_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ecsroll(None, "iam-policy", "--cluster", "prod", "--quiet").err == ""
 
 
+def test_what_is_too_long_for_a_managed_policy_is_said_to_be() -> None:
+    groups = [word for number in range(40) for word in ("--asg", f"production-group-{number}")]
+    said = ecsroll(None, "iam-policy", "--cluster", "prod", *groups)
+    assert "too long for a managed policy: put it into the role itself" in " ".join(said.err.split())
+    assert "managed policy" not in ecsroll(None, "iam-policy", "--cluster", "prod").err
+
+
 def test_json_has_both() -> None:
     result = ecsroll(None, "iam-policy", "--cluster", "prod", "--json").result
     assert (result["command"], result["result"], result["cluster"]) == ("iam-policy", "done", "prod")
@@ -349,6 +412,8 @@ WRONG = {
     "an empty cluster": (("--cluster", ""), "--cluster ''"),
     "a template's name": (("--launch-template", "web"), "--launch-template 'web'"),
     "two at once": (("--account", "1", "--host-role", "a b"), "--account '1', --host-role 'a b'"),
+    "a queue's ARN": (("--queue", "arn:aws:sqs:us-east-1:123456789012:watch"), "--queue 'arn:aws:sqs"),
+    "a topic's name": (("--publish", "alerts"), "--publish 'alerts'"),
     "no region": (("--region", "mars"), "mars is no AWS region"),
     "no profile": (("--profile", "nobody"), "there is no AWS profile 'nobody'"),
 }

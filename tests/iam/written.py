@@ -44,6 +44,12 @@ _NEEDED = {
     When.TEMPLATES: "groups whose template names the image",
     When.CONFIGURATIONS: "groups with a launch configuration",
     When.LAUNCHES: "groups whose template or launch configuration names the image",
+    When.QUEUES: "with `--queue`",
+    When.RESTARTS: "with `watch --restarts`",
+    When.TOPICS: "with `--tell arn:...` or `--publish`",
+    When.BUSES: "with `--tell bus:...`",
+    When.REFERRED_PARAMETERS: "with a secret `ssm:...`",
+    When.REFERRED_SECRETS: "with a secret `secret:...`",
 }
 
 

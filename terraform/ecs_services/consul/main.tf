@@ -129,9 +129,6 @@ module "servers" {
   capacity_providers   = local.capacity_providers
   placement_strategies = [{ type = "spread", field = "attribute:ecs.availability-zone" }]
 
-  # The cluster's default strategy may name other providers, and ECS then looks for room on theirs only.
-  capacity_providers = { (var.instance_group) = {} }
-
   placement_constraints = [
     { type = "distinctInstance" },
     { type = "memberOf", expression = "attribute:instance-group == ${var.instance_group}" },

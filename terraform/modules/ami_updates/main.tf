@@ -90,6 +90,13 @@ resource "aws_sns_topic_subscription" "windows" {
   endpoint  = aws_sqs_queue.this.arn
 
   depends_on = [aws_sqs_queue_policy.this]
+
+  lifecycle {
+    precondition {
+      condition     = local.partition != "aws-cn"
+      error_message = "windows: AWS's topic of Windows images is not in China's partition, and its queues cannot hear those of another."
+    }
+  }
 }
 
 module "check" {
@@ -104,17 +111,22 @@ module "check" {
   alarm_topic_arns = var.alarm_topic_arns
   log              = var.log
   policy           = local.policy
-
-  command = concat(
-    ["check-ami"],
-    length(var.clusters) == 0 ? ["--all-clusters"] : flatten([for name in var.clusters : ["--cluster", name]]),
-    ["--publish", aws_sns_topic.this.arn, "--json"],
-  )
+  command          = local.command
 }
 
 locals {
-  ecs      = "arn:${local.partition}:ecs:${local.region}:${local.account}"
-  clusters = length(var.clusters) == 0 ? ["*"] : var.clusters
+  command = concat(
+    ["check-ami"],
+    length(var.clusters) == 0 ? ["--all-clusters"] : flatten([for name in var.clusters : ["--cluster", name]]),
+    ["--publish", local.topic_arn, "--json"],
+  )
+
+  ecs       = "arn:${local.partition}:ecs:${local.region}:${local.account}"
+  parameter = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter"
+  clusters  = length(var.clusters) == 0 ? ["*"] : var.clusters
+
+  # Known before the topic is there, so that a plan shows the whole policy.
+  topic_arn = "arn:${local.partition}:sns:${local.region}:${local.account}:${var.name}"
 
   # Reading only: what runs, what each group would launch, what is newest.
   policy = jsonencode({
@@ -134,36 +146,64 @@ locals {
           Resource = [for name in local.clusters : "${local.ecs}:container-instance/${name}/*"]
         },
         {
+          Sid      = "SeeServices"
+          Effect   = "Allow"
+          Action   = ["ecs:DescribeServices"]
+          Resource = [for name in local.clusters : "${local.ecs}:service/${name}/*"]
+        },
+        {
+          Sid       = "ListServices"
+          Effect    = "Allow"
+          Action    = ["ecs:ListServices"]
+          Resource  = ["*"]
+          Condition = { ArnLike = { "ecs:cluster" = [for name in local.clusters : "${local.ecs}:cluster/${name}"] } }
+        },
+        {
+          Sid      = "SeeCapacityProviders"
+          Effect   = "Allow"
+          Action   = ["ecs:DescribeCapacityProviders"]
+          Resource = ["${local.ecs}:capacity-provider/*"]
+        },
+        {
           # These know no narrower resource.
           Sid    = "SeeGroupsAndInstances"
           Effect = "Allow"
-          Action = [
+          Action = concat([
             "autoscaling:DescribeAutoScalingGroups",
-            "autoscaling:DescribeAutoScalingInstances",
             "autoscaling:DescribeLaunchConfigurations",
+            "autoscaling:DescribeLifecycleHooks",
             "ec2:DescribeImages",
             "ec2:DescribeInstances",
             "ec2:DescribeLaunchTemplateVersions",
-            "ec2:DescribeLaunchTemplates",
-            "ecs:ListClusters",
-          ]
-          Resource = ["*"]
+          ], length(var.clusters) == 0 ? ["ecs:ListClusters"] : [])
+          Resource  = ["*"]
+          Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
         },
         {
-          # The public parameters, and those of the module ecs_instances.
-          Sid    = "SeeImages"
-          Effect = "Allow"
-          Action = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
-          Resource = concat(
-            ["arn:${local.partition}:ssm:${local.region}:*:parameter/aws/service/*"],
-            [for name in local.clusters : "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/ecs-image/${name}/*"],
-          )
+          Sid      = "SeeReleasesOfImages"
+          Effect   = "Allow"
+          Action   = ["ssm:GetParameter", "ssm:GetParameters"]
+          Resource = ["arn:${local.partition}:ssm:${local.region}:*:parameter/aws/service/*"]
+        },
+        {
+          # Those of the module ecs_instances, and others.
+          Sid      = "SeeWhatGroupsLaunch"
+          Effect   = "Allow"
+          Action   = ["ssm:GetParameter", "ssm:ListTagsForResource"]
+          Resource = concat([for name in local.clusters : "${local.parameter}/ecs-image/${name}/*"], var.image_parameter_arns)
+        },
+        {
+          # Whether a roll is under way. Checked on the path alone.
+          Sid      = "SeeRolls"
+          Effect   = "Allow"
+          Action   = ["ssm:GetParametersByPath"]
+          Resource = [for name in local.clusters : "${local.parameter}/ecsroll/${name}"]
         },
         {
           Sid      = "Tell"
           Effect   = "Allow"
           Action   = ["sns:Publish"]
-          Resource = [aws_sns_topic.this.arn]
+          Resource = [local.topic_arn]
         },
       ],
       var.kms_key_arn == null ? [] : [{

@@ -20,6 +20,11 @@ output "policy" {
   value       = local.policy
 }
 
+output "command" {
+  description = "The command that runs, for a terminal."
+  value       = join(" ", concat(["ecsroll"], local.command))
+}
+
 output "log_group_name" {
   description = "Log group of the check."
   value       = module.check.log_group_name

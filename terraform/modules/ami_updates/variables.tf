@@ -43,6 +43,18 @@ variable "clusters" {
   }
 }
 
+variable "image_parameter_arns" {
+  description = "Image parameters (`resolve:ssm:` in a template) that the check may read, besides those of the module ecs_instances and AWS's own."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.image_parameter_arns : can(regex("^arn:[^:]+:ssm:[^:]+:[0-9]{12}:parameter/", arn))])
+    error_message = "image_parameter_arns must be ARNs of SSM parameters."
+  }
+}
+
 variable "windows" {
   description = "Whether the queue also takes AWS's own notices of Windows images, the only ones it has a topic for."
   type        = bool

@@ -5,9 +5,10 @@ resource "aws_iam_role" "this" {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { Service = "ec2.amazonaws.com" }
+      Effect = "Allow"
+      Action = "sts:AssumeRole"
+      # ec2.amazonaws.com.cn in China: one of the few services that have a name of their own there.
+      Principal = { Service = "ec2.${data.aws_partition.current.dns_suffix}" }
     }]
   })
 

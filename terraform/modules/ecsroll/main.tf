@@ -20,6 +20,8 @@ locals {
     ["replace", "--cluster", var.cluster_name],
     flatten([for group in var.groups : ["--asg", group.autoscaling_group_name]]),
     flatten([for alarm in var.alarms : ["--alarm", alarm]]),
+    flatten([for place in var.tell : ["--tell", place]]),
+    var.webhook_secret == null ? [] : ["--webhook-secret", var.webhook_secret],
     var.options,
     ["--yes", "--json"],
   )

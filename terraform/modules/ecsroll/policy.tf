@@ -27,7 +27,22 @@ locals {
     # A group that launches by a parameter keeps its template as it is.
     "{launch_template}" = compact([for group in var.groups : group.launch_template_arn if group.image_parameter_arn == null])
     "{host_role}"       = distinct([for group in var.groups : group.role_arn if group.image_parameter_arn == null])
+    # What EC2 is called where a role is passed to it: in China by either name.
+    "{ec2}" = data.aws_partition.current.partition == "aws-cn" ? ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"] : ["ec2.amazonaws.com"]
+
+    # What is named by an ARN is that; a secret's ARN ends in six characters that Secrets Manager makes up.
+    "{queue}"            = var.queue_arns
+    "{topic}"            = [for place in var.tell : place if startswith(place, "arn:")]
+    "{bus}"              = [for place in local.names["bus"] : startswith(place, "arn:") ? place : "${local.here["events"]}:event-bus/${place}"]
+    "{secret_parameter}" = [for name in local.names["ssm"] : startswith(name, "arn:") ? name : "${local.here["ssm"]}:parameter/${trimprefix(name, "/")}"]
+    "{secret}"           = [for name in local.names["secret"] : startswith(name, "arn:") ? name : "${local.here["secretsmanager"]}:secret:${name}-??????"]
   }
+  here = { for service in ["events", "ssm", "secretsmanager"] : service =>
+    "arn:${data.aws_partition.current.partition}:${service}:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}"
+  }
+  # References to secrets, and buses: a kind, a colon, a name.
+  named = concat(compact([var.webhook_secret]), [for place in var.tell : trimprefix(place, "slack:")])
+  names = { for kind in ["bus", "ssm", "secret"] : kind => [for word in local.named : trimprefix(word, "${kind}:") if startswith(word, "${kind}:")] }
 
   needed = {
     always         = true
@@ -36,6 +51,13 @@ locals {
     templates      = length(local.several["{launch_template}"]) > 0
     configurations = var.launch_configurations
     launches       = length(local.several["{host_role}"]) > 0 && (length(local.several["{launch_template}"]) > 0 || var.launch_configurations)
+
+    queues              = length(local.several["{queue}"]) > 0
+    restarts            = var.watch_restarts
+    topics              = length(local.several["{topic}"]) > 0
+    buses               = length(local.several["{bus}"]) > 0
+    referred_parameters = length(local.several["{secret_parameter}"]) > 0
+    referred_secrets    = length(local.several["{secret}"]) > 0
   }
 
   statements = [for entry in local.table : {

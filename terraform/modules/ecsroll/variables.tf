@@ -59,9 +59,9 @@ variable "options" {
   validation {
     condition = length(setintersection(
       [for word in var.options : split("=", word)[0]],
-      ["--cluster", "--asg", "--yes", "--json", "--alarm", "--region", "--profile", "--dry-run"],
+      ["--cluster", "--asg", "--yes", "--json", "--alarm", "--tell", "--webhook-secret", "--region", "--profile", "--dry-run"],
     )) == 0
-    error_message = "options must not hold --cluster, --asg, --yes, --json and --alarm, which come from other variables, nor --region, --profile and --dry-run."
+    error_message = "options must not hold --cluster, --asg, --yes, --json, --alarm, --tell and --webhook-secret, which come from other variables, nor --region, --profile and --dry-run."
   }
 }
 
@@ -69,6 +69,48 @@ variable "alarms" {
   description = "CloudWatch alarms that stop a roll (`--alarm`)."
   type        = list(string)
   default     = []
+  nullable    = false
+}
+
+variable "tell" {
+  description = "Places that are told how a roll goes (`--tell`): `arn:aws:sns:...`, `bus:NAME`, `slack:REFERENCE`, `webhook:https://...` or `log`; a reference is `ssm:/parameter` or `secret:name`. The policy allows just these."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for place in var.tell : can(regex("^(arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_.-]+|bus:[A-Za-z0-9_./:-]+|slack:(ssm|secret):[A-Za-z0-9_/.+=@:-]+|webhook:https://\\S+|log)$", place))])
+    error_message = "tell: a place is arn:aws:sns:..., bus:NAME, slack:ssm:/parameter, slack:secret:name, webhook:https://... or log."
+  }
+}
+
+variable "webhook_secret" {
+  description = "The secret that signs what webhooks get (`--webhook-secret`): `ssm:/parameter` or `secret:name`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.webhook_secret == null || can(regex("^(ssm|secret):[A-Za-z0-9_/.+=@:-]+$", var.webhook_secret))
+    error_message = "webhook_secret must be ssm:/parameter or secret:name: the secret itself belongs into neither a state nor a command."
+  }
+}
+
+variable "queue_arns" {
+  description = "Queues that `ecsroll watch` and `ecsroll events` may read with the output `policy`, such as `queue_arn` of ecs_events."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.queue_arns : can(regex("^arn:[^:]+:sqs:[^:]+:[0-9]{12}:", arn))])
+    error_message = "queue_arns must be ARNs of SQS queues."
+  }
+}
+
+variable "watch_restarts" {
+  description = "Whether `ecsroll watch --restarts` runs with the output `policy`: allows to read the metrics of CloudWatch."
+  type        = bool
+  default     = false
   nullable    = false
 }
 

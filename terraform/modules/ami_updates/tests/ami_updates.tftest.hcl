@@ -9,7 +9,11 @@ variables {
 
 run "looks_and_tells_the_topic" {
   assert {
-    condition     = contains(one([for statement in jsondecode(output.policy).Statement : statement.Resource if contains(statement.Action, "sns:Publish")]), aws_sns_topic.this.arn)
+    condition     = output.command == "ecsroll check-ami --all-clusters --publish arn:aws:sns:us-east-1:123456789012:ecsroll-ami-updates --json"
+    error_message = "What it finds goes to the topic."
+  }
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement.Resource if contains(statement.Action, "sns:Publish")]) == ["arn:aws:sns:us-east-1:123456789012:${aws_sns_topic.this.name}"]
     error_message = "The check must be allowed to publish to this topic."
   }
   assert {
@@ -102,4 +106,48 @@ run "refuses_unknown_protocol" {
   }
 
   expect_failures = [var.subscriptions]
+}
+
+run "reads_image_parameters_of_others_when_named" {
+  command = plan
+
+  variables {
+    clusters             = ["demo"]
+    image_parameter_arns = ["arn:aws:ssm:us-east-1:123456789012:parameter/images/web"]
+  }
+
+  assert {
+    condition = one([for statement in jsondecode(output.policy).Statement : statement.Resource if contains(statement.Action, "ssm:ListTagsForResource")]) == [
+    "arn:aws:ssm:us-east-1:123456789012:parameter/ecs-image/demo/*", "arn:aws:ssm:us-east-1:123456789012:parameter/images/web"]
+    error_message = "Those of ecs_instances and those that are named, no other parameter of the account."
+  }
+}
+
+run "everything_is_in_its_partition" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-us-gov", dns_suffix = "amazonaws.com" }
+  }
+
+  assert {
+    condition     = !strcontains(output.policy, "arn:aws:")
+    error_message = "No ARN of another partition."
+  }
+}
+
+run "refuses_windows_notices_in_china" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
+  }
+
+  variables {
+    windows = true
+  }
+
+  expect_failures = [aws_sns_topic_subscription.windows]
 }

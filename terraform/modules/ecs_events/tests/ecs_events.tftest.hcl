@@ -41,6 +41,28 @@ run "failed_tasks_are_seen_and_drained_ones_not" {
   }
 }
 
+run "services_in_trouble_are_seen_and_steady_ones_not" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["service_action"].event_pattern).detail.eventType == ["WARN", "ERROR"]
+    error_message = "Tasks without a host and throttled starts, not every deployment that begins or is done."
+  }
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["deployment_failed"].event_pattern).detail.eventName == ["SERVICE_DEPLOYMENT_FAILED"]
+    error_message = "Deployments that failed, not those that go on or are done."
+  }
+}
+
+run "hosts_without_agent_and_drained_ones_are_seen" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.this["instance_change"].event_pattern).detail["$or"] == [{ agentConnected = [false] }, { status = ["DRAINING"] }]
+    error_message = "ECS tells of every task that starts or stops on a host; only these two say something about the host."
+  }
+}
+
 run "all_rules_reach_the_queue" {
   assert {
     condition     = toset(keys(aws_cloudwatch_event_target.queue)) == toset(["task_stopped", "deployment_failed", "service_action", "instance_change"]) && alltrue([for target in aws_cloudwatch_event_target.queue : target.arn == aws_sqs_queue.this.arn])
@@ -70,6 +92,13 @@ run "topic_is_open_to_nobody_else" {
   assert {
     condition     = alltrue([for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : can(statement.Principal.Service) && can(statement.Condition)])
     error_message = "Every statement has a service and a condition."
+  }
+  assert {
+    condition = { for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : statement.Sid => statement.Condition if statement.Sid != "Rules" } == {
+      Alarms     = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      OtherRules = { ArnLike = { "aws:SourceArn" = "arn:aws:events:us-east-1:123456789012:rule/ecsroll-*" } }
+    }
+    error_message = "Alarms of this account, and the rules of its scheduled runs."
   }
 }
 
@@ -130,7 +159,7 @@ run "subscriptions_of_every_kind" {
     error_message = "All of them on the topic."
   }
   assert {
-    condition     = keys(aws_lambda_permission.this) == ["bot"] && aws_lambda_permission.this["bot"].source_arn == aws_sns_topic.this.arn
+    condition     = keys(aws_lambda_permission.this) == ["bot"] && aws_lambda_permission.this["bot"].function_name == "arn:aws:lambda:us-east-1:123456789012:function:bot" && aws_lambda_permission.this["bot"].source_arn == aws_sns_topic.this.arn
     error_message = "The topic must be let into the function."
   }
   assert {

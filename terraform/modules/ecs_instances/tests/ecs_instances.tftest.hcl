@@ -639,3 +639,21 @@ run "refuses_unknown_replacer" {
 
   expect_failures = [var.replaced_by]
 }
+
+run "in_china_hosts_have_chinas_names" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Service == "ec2.amazonaws.com.cn"
+    error_message = "EC2 takes the role under its name of that partition."
+  }
+  assert {
+    condition     = aws_iam_role_policy_attachment.ecs.policy_arn == "arn:aws-cn:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+    error_message = "AWS's policies are those of the partition."
+  }
+}

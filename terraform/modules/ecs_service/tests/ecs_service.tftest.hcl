@@ -325,6 +325,29 @@ run "count_is_no_drift" {
   }
 }
 
+run "runs_by_the_providers_given" {
+  command = plan
+
+  variables {
+    capacity_providers = {
+      demo-general = { weight = 2, base = 1 }
+      demo-spot    = { weight = 3 }
+    }
+  }
+
+  assert {
+    condition = { for item in aws_ecs_service.this.capacity_provider_strategy : item.capacity_provider => [item.weight, item.base] } == {
+      demo-general = [2, 1]
+      demo-spot    = [3, 0]
+    }
+    error_message = "Weight and base of each provider, instead of the cluster's default strategy."
+  }
+  assert {
+    condition     = aws_ecs_service.this.force_new_deployment
+    error_message = "Another strategy takes effect by a new deployment; without it Terraform would make the service anew."
+  }
+}
+
 run "own_network_interface" {
   command = plan
 

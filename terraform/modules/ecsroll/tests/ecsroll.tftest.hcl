@@ -174,6 +174,16 @@ run "refuses_options_that_others_set" {
   expect_failures = [var.options]
 }
 
+run "refuses_places_that_the_policy_would_not_know" {
+  command = plan
+
+  variables {
+    options = ["--tell", "arn:aws:sns:us-east-1:123456789012:alerts"]
+  }
+
+  expect_failures = [var.options]
+}
+
 run "refuses_no_group" {
   command = plan
 
@@ -190,6 +200,9 @@ run "fills_in_every_word_of_the_table" {
   variables {
     alarms                = ["web-5xx"]
     launch_configurations = true
+    tell                  = ["arn:aws:sns:us-east-1:123456789012:alerts", "bus:ops", "slack:secret:slack"]
+    webhook_secret        = "ssm:/hooks/key"
+    queue_arns            = ["arn:aws:sqs:us-east-1:123456789012:watch"]
   }
 
   assert {
@@ -216,4 +229,113 @@ run "refuses_no_place_to_run" {
   }
 
   expect_failures = [var.fargate]
+}
+
+run "tells_just_the_places_that_are_named" {
+  command = plan
+
+  variables {
+    tell           = ["arn:aws:sns:us-east-1:123456789012:alerts", "bus:ops", "slack:ssm:/hooks/slack", "webhook:https://example.com/hook", "log"]
+    webhook_secret = "secret:hooks"
+  }
+
+  assert {
+    condition     = strcontains(output.command, "--tell arn:aws:sns:us-east-1:123456789012:alerts --tell bus:ops --tell slack:ssm:/hooks/slack --tell webhook:https://example.com/hook --tell log --webhook-secret secret:hooks")
+    error_message = "The command must name every place."
+  }
+  assert {
+    condition = { for statement in jsondecode(output.policy).Statement : statement.Sid => statement.Resource if contains(["TellTopics", "TellBuses", "ReadSecretParameters", "ReadSecrets", "TakeFromQueues"], statement.Sid) } == {
+      TellTopics           = ["arn:aws:sns:us-east-1:123456789012:alerts"]
+      TellBuses            = ["arn:aws:events:us-east-1:123456789012:event-bus/ops"]
+      ReadSecretParameters = ["arn:aws:ssm:us-east-1:123456789012:parameter/hooks/slack"]
+      ReadSecrets          = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:hooks-??????"]
+    }
+    error_message = "These places and secrets, and no others."
+  }
+}
+
+run "tells_nobody_unless_asked" {
+  command = plan
+
+  assert {
+    condition     = length(setintersection(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), ["sns:Publish", "events:PutEvents", "secretsmanager:GetSecretValue", "sqs:ReceiveMessage", "cloudwatch:GetMetricData"])) == 0
+    error_message = "A roll that tells nobody may tell nobody."
+  }
+}
+
+run "a_watcher_may_read_its_queue" {
+  command = plan
+
+  variables {
+    queue_arns = ["arn:aws:sqs:us-east-1:123456789012:watch"]
+  }
+
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement.Resource if contains(statement.Action, "sqs:ReceiveMessage")]) == ["arn:aws:sqs:us-east-1:123456789012:watch"]
+    error_message = "This queue, for ecsroll watch."
+  }
+}
+
+run "a_watcher_may_count_restarts_if_it_is_said" {
+  command = plan
+
+  variables {
+    watch_restarts = true
+  }
+
+  assert {
+    condition     = contains(flatten([for statement in jsondecode(output.policy).Statement : statement.Action]), "cloudwatch:GetMetricData")
+    error_message = "Restarts are metrics."
+  }
+}
+
+run "refuses_a_secret_in_the_open" {
+  command = plan
+
+  variables {
+    tell           = ["slack:https://hooks.example.com/services/T0/B0/x"]
+    webhook_secret = "correct horse battery staple"
+  }
+
+  expect_failures = [var.tell, var.webhook_secret]
+}
+
+run "refuses_a_queue_by_its_address" {
+  command = plan
+
+  variables {
+    queue_arns = ["https://sqs.us-east-1.amazonaws.com/123456789012/watch"]
+  }
+
+  expect_failures = [var.queue_arns]
+}
+
+run "in_china_everything_has_chinas_names" {
+  command = plan
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
+  }
+
+  variables {
+    alarms                = ["web-5xx"]
+    launch_configurations = true
+    tell                  = ["bus:ops", "slack:secret:slack"]
+    webhook_secret        = "ssm:/hooks/key"
+    groups = [{
+      autoscaling_group_name = "demo-old"
+      role_arn               = "arn:aws-cn:iam::123456789012:role/demo-old-hosts"
+      launch_template_arn    = "arn:aws-cn:ec2:cn-north-1:123456789012:launch-template/lt-0123456789abcdef0"
+    }]
+  }
+
+  assert {
+    condition     = !strcontains(output.policy, "arn:aws:")
+    error_message = "No ARN of another partition."
+  }
+  assert {
+    condition     = one([for statement in jsondecode(output.policy).Statement : statement.Condition if contains(statement.Action, "iam:PassRole")]).StringEquals["iam:PassedToService"] == ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"]
+    error_message = "In China EC2 is passed a role by either name."
+  }
 }

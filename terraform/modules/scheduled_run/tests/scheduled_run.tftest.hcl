@@ -93,6 +93,49 @@ run "alarms_on_failure" {
   }
 }
 
+run "alarms_are_silent_while_nothing_runs" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for alarm in [aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.not_started] : alarm.treat_missing_data == "notBreaching" && alarm.threshold == 0 && alarm.comparison_operator == "GreaterThanThreshold"])
+    error_message = "One failure is enough, and no data is none."
+  }
+}
+
+run "a_task_that_died_is_a_failure" {
+  assert {
+    condition     = jsondecode(aws_cloudwatch_event_rule.task_failed[0].event_pattern).detail["$or"] == [{ stopCode = ["TaskFailedToStart"] }, { containers = { exitCode = [{ anything-but = [0, 7] }] } }]
+    error_message = "One that did not start, or ended with anything but 0 and 7 (another roll holds the cluster)."
+  }
+}
+
+run "only_what_runs_takes_the_role" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Service == "ecs-tasks.amazonaws.com" && jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
+    error_message = "Tasks of this account."
+  }
+}
+
+run "only_the_build_takes_the_role" {
+  command = plan
+
+  variables {
+    fargate   = null
+    codebuild = { source = "ecsroll==1.2.3" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal.Service == "codebuild.amazonaws.com" && jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.ArnLike["aws:SourceArn"] == "arn:aws:codebuild:us-east-1:123456789012:project/ecsroll-demo"
+    error_message = "This project, no other build of the account."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.build_failed[0].treat_missing_data == "notBreaching"
+    error_message = "No build is no failure."
+  }
+}
+
 run "runs_in_codebuild" {
   variables {
     fargate          = null
