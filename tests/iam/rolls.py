@@ -219,14 +219,14 @@ def _watched() -> Gate:
 
 
 def _counts_restarts(stage: Stage) -> None:
-    """The service's container is restarted inside its task, and Container Insights count it."""
+    """A service whose container is restarted inside its task, and Container Insights that count it."""
     stage.sim.clusters.find(stage.cluster).settings = [{"name": "containerInsights", "value": "enhanced"}]
     container = {"name": "app", "image": "api:2", "memory": 64, "restartPolicy": {"enabled": True}}
     ecs = stage.sim.client("ecs")
-    ecs.register_task_definition(family="api", containerDefinitions=[container])
-    ecs.update_service(cluster=stage.cluster, service="api", taskDefinition="api")
+    ecs.register_task_definition(family="queue", containerDefinitions=[container])
+    ecs.create_service(cluster=stage.cluster, serviceName="queue", taskDefinition="queue", desiredCount=1)
     stage.sim.sleep(1200)
-    stage.sim.tasks.exits(next(iter(stage.sim.clusters.find(stage.cluster).services["api"].healthy)), 1)
+    stage.sim.tasks.exits(next(iter(stage.sim.clusters.find(stage.cluster).services["queue"].healthy)), 1)
     stage.sim.sleep(300)
 
 
