@@ -44,8 +44,11 @@ def test_a_third_throttled_answers_lost_servers_failing_reads_lagging_the_roll_e
     servers_fail(door, 0.03, seed=seed)
     reset_connections(door, 0.03, seed=seed)
     Lag(seconds=20, share=0.4, seed=seed).put_on(door)
-    aws = Aws(stage.sim, stage.sim, workers=1, chance=random.Random(seed))
-    result = replace_hosts(aws, stage.cluster, policy, QuietScreen(), lambda _: True)
+    for life in range(2):
+        aws = Aws(stage.sim, stage.sim, workers=1, chance=random.Random(seed + life))
+        result = replace_hosts(aws, stage.cluster, policy, QuietScreen(), lambda _: True)
+        if result.result != "held":
+            break  # answers that are lost one after another may use up the lease: the same command goes on
     assert (result.result, result.owed) == ("done", ())
     watch.look()
     assert not watch.breaches, "\n".join(watch.breaches)
