@@ -309,7 +309,7 @@ def _why_waited(turn: Turn, host: Host) -> str:
 
 
 def _duds(turn: Turn) -> list[Host]:
-    """New hosts that did not become usable within the boot timeout, and that nothing can have been placed on."""
+    """New hosts that did not become usable within the boot timeout, and that nothing was placed on."""
     return [
         host
         for host in turn.live
@@ -317,7 +317,15 @@ def _duds(turn: Turn) -> list[Host]:
         and (host.arn is None or not host.connected)
         and host.lifecycle == "InService"
         and turn.waited("boot", host.id) > turn.policy.boot_timeout
+        and not _carries(turn, host)
     ]
+
+
+def _carries(turn: Turn, host: Host) -> bool:
+    """Its agent was there for a moment, or is away: tasks run on. Once it is drained, their own states tell."""
+    if host.draining:
+        return any(hold.kind is not drain.Kind.STOPPING for hold in turn.held_by(host))
+    return host.tasks > 0
 
 
 def return_the_rest(turn: Turn) -> bool:

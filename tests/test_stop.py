@@ -35,6 +35,7 @@ from tests.builders import (
     row,
     say,
     service,
+    stopping,
     table,
     task,
 )
@@ -504,7 +505,13 @@ HALTING = {
         "halted: it had to",
         knows=replace(STOP, **DUD),
     ),
-    "a dud does not go for three minutes: that is owed": row(
+    "a new host has lost its agent, and carries tasks: it is no dud": row(
+        rolling(old("i-1"), old("i-2"), new("i-3", connected=False, tasks=1), page={"pointed": ()}),
+        "note web",
+        "halted: it had to",
+        knows=replace(STOP, **DUD),
+    ),
+    "it was drained as a dud, and a task runs there: it serves again": row(
         rolling(
             old("i-1"),
             old("i-2"),
@@ -514,7 +521,20 @@ HALTING = {
             tasks=[task("t", "i-3")],
             services=[service()],
         ),
-        "note web",
+        "undrain i-3",
+        "wait undo web: until 1 host(s) are ACTIVE again",
+        knows=replace(STOP, **DUD),
+    ),
+    "a dud does not go for three minutes: that is owed": row(
+        rolling(
+            old("i-1"),
+            old("i-2"),
+            new("i-3", connected=False, draining=True),
+            page={"pointed": (), "room": room(floor=2, shrinking=("i-3",))},
+            group={"min": 2, **BACK},
+        ),
+        "*",
+        "shrink by i-3",
         "halted: it had to",
         knows=replace(PATIENT_NO_MORE, **DUD),
     ),
@@ -623,7 +643,7 @@ def test_a_dud_that_is_drained_stays_drained_round_after_round() -> None:
         new("i-3", connected=False, draining=True),
         page={"pointed": (), "pointed_at": None},
         group=BACK,
-        tasks=[task("t", "i-3")],
+        tasks=[stopping("t", "i-3")],
         services=[service()],
     )
     _, knows = decide(snapshot, replace(STOP, **DUD), ROLL)
