@@ -62,6 +62,7 @@ def runs() -> tuple[Ran, ...]:
         ecsroll(cut, "status", "--cluster", "demo", "--json"),
         ecsroll(cut, "check-ami", "--cluster", "demo", "--json"),
         ecsroll(stage_of(), "plan", "--cluster", "demo", "--json"),
+        ecsroll(stage_of(2), "plan", "--cluster", "demo", "--window", "23:00-23:30", "--json"),
         ecsroll(None, "demo", "--json"),
         ecsroll(None, "demo", "--serve", "--json"),
         ecsroll(cut, "replace", "--fast", "--json"),
