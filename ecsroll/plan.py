@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,11 +15,11 @@ from ecsroll.examine import examine
 from ecsroll.forecast import Forecast, Option, foresee, name_of
 from ecsroll.habits import Habit, Habits, learn
 from ecsroll.lease import standing
-from ecsroll.model import Finding, Memory, Policy, Snapshot
+from ecsroll.model import Finding, Memory, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
 from ecsroll.policy import spelled
 from ecsroll.preflight import allowed
-from ecsroll.rehearsal import Rehearsal, Step, Unrehearsable
+from ecsroll.rehearsal import Moves, Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
 from ecsroll.turn import outdated_by_group
 from ecsroll.window import dated
@@ -155,20 +155,24 @@ def _local(moment: datetime, rehearsal: Rehearsal) -> datetime:
 
 
 def _plain(forecast: Forecast, now: datetime) -> dict[str, Any]:
-    main = forecast.main
     best = forecast.recommended
     return {
-        "seconds": {
-            "low": round(forecast.low.total_seconds()),
-            "likely": round(forecast.likely.total_seconds()),
-            "high": round(forecast.high.total_seconds()),
-        },
+        **_plain_times(forecast, now),
+        **_plain_roll(forecast.main),
+        "options": [_plain_option(option, forecast) for option in forecast.options],
+        "recommendation": {"option": name_of(best.policy) if best else None, "why": forecast.why},
+        "not_rehearsed": list(forecast.skipped),
+        "assumptions": [_plain_habit(habit) for habit in shown(forecast.habits)],
+    }
+
+
+def _plain_times(forecast: Forecast, now: datetime) -> dict[str, Any]:
+    main = forecast.main
+    times = {"low": forecast.low, "likely": forecast.likely, "high": forecast.high}
+    return {
+        "seconds": {name: round(time.total_seconds()) for name, time in times.items()},
         "begins": _local(main.began, main).isoformat(),
-        "ends": {
-            "low": _local(main.began + forecast.low, main).isoformat(),
-            "likely": _local(main.began + forecast.likely, main).isoformat(),
-            "high": _local(main.began + forecast.high, main).isoformat(),
-        },
+        "ends": {name: _local(main.began + time, main).isoformat() for name, time in times.items()},
         "windows": [
             {
                 "opens": _local(night.opens, main).isoformat(),
@@ -180,6 +184,11 @@ def _plain(forecast: Forecast, now: datetime) -> dict[str, Any]:
             for night in main.nights
         ],
         "runs": main.runs,
+    }
+
+
+def _plain_roll(main: Rehearsal) -> dict[str, Any]:
+    return {
         "result": main.verdict.result,
         "reason": main.verdict.reason,
         "rounds": main.rounds,
@@ -191,29 +200,27 @@ def _plain(forecast: Forecast, now: datetime) -> dict[str, Any]:
         "lowest_capacity": round(main.tally.lowest, 3),
         "lowest_service": main.tally.lowest_service,
         "timeline": [_plain_step(step) for step in main.steps],
-        "services": [
-            {
-                "service": moves.service,
-                "tasks": moves.tasks,
-                "moved": moves.moved,
-                "first": round(moves.first.total_seconds()),
-                "last": round(moves.last.total_seconds()),
-            }
-            for moves in main.moves
-        ],
-        "waits": [
-            {
-                "kind": wait.kind,
-                "subject": wait.subject,
-                "reason": wait.reason,
-                "seconds": round(waited.total_seconds()),
-            }
-            for wait, waited in main.longest
-        ],
-        "options": [_plain_option(option, forecast) for option in forecast.options],
-        "recommendation": {"option": name_of(best.policy) if best else None, "why": forecast.why},
-        "not_rehearsed": list(forecast.skipped),
-        "assumptions": [_plain_habit(habit) for habit in shown(forecast.habits)],
+        "services": [_plain_moves(moves) for moves in main.moves],
+        "waits": [_plain_wait(wait, waited) for wait, waited in main.longest],
+    }
+
+
+def _plain_moves(moves: Moves) -> dict[str, Any]:
+    return {
+        "service": moves.service,
+        "tasks": moves.tasks,
+        "moved": moves.moved,
+        "first": round(moves.first.total_seconds()),
+        "last": round(moves.last.total_seconds()),
+    }
+
+
+def _plain_wait(wait: Wait, waited: timedelta) -> dict[str, Any]:
+    return {
+        "kind": wait.kind,
+        "subject": wait.subject,
+        "reason": wait.reason,
+        "seconds": round(waited.total_seconds()),
     }
 
 

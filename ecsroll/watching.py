@@ -1,6 +1,6 @@
 """From the words of ``watch`` and ``events`` to a watcher and a tail."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -65,11 +65,7 @@ def settled(
         problems.append("--ami-interval: at least 10s")
     if not timedelta(seconds=30) <= visibility <= timedelta(hours=12):
         problems.append("--visibility: from 30s to 12h")
-    if not all(name.strip() for name in clusters):
-        problems.append("--cluster is empty")
-    if on_ami == "replace" and not clusters:
-        problems.append("--on-ami replace: name the clusters that may be rolled (--cluster, or ecsroll.toml)")
-    problems += [f"--topic {arn}: this is no ARN of a topic" for arn in topics if not TOPIC.fullmatch(arn)]
+    problems += _unusable(on_ami, clusters, topics)
     if problems:
         raise UsageError("; ".join(problems), hint="ecsroll watch --help explains each option")
     return Watching(
@@ -81,6 +77,14 @@ def settled(
         topics=frozenset(topics),
         restarts=restarts,
     )
+
+
+def _unusable(on_ami: str, clusters: Sequence[str], topics: Sequence[str]) -> Iterator[str]:
+    if not all(name.strip() for name in clusters):
+        yield "--cluster is empty"
+    if on_ami == "replace" and not clusters:
+        yield "--on-ami replace: name the clusters that may be rolled (--cluster, or ecsroll.toml)"
+    yield from (f"--topic {arn}: this is no ARN of a topic" for arn in topics if not TOPIC.fullmatch(arn))
 
 
 def watcher(wanted: Watching, shared: "Shared", policy: Callable[[str], Policy]) -> Watcher:
