@@ -56,7 +56,7 @@ def drained_canaries(turn: Turn) -> list[Host]:
 
 def _calm(turn: Turn, hosts: list[Host]) -> bool:
     """The canaries are empty, what ran there is whole, and no new host has lost its agent."""
-    names = {name for host in hosts for name in drain.services_on(host, turn.seen)}
+    names = {name for host in hosts for name in drain.services_on(host, turn.seen)} - turn.excused
     whole = all(_healthy(turn.seen, name) for name in names)
     lost = any(host.id in turn.memory.agentless for host in turn.live if host.launched_at > turn.page.newest)
     return whole and not lost and not any(turn.held_by(host) for host in hosts)

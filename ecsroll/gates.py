@@ -12,16 +12,13 @@ from datetime import datetime
 from ecsroll import drain
 from ecsroll.canary import drained_canaries, sound_there, tries_canary
 from ecsroll.crashes import tried_again
-from ecsroll.ledger import Baseline
+from ecsroll.ledger import LOOP, Baseline
 from ecsroll.model import Crash, Host, Policy, Snapshot
 from ecsroll.policy import spelled
 from ecsroll.turn import Turn
 from ecsroll.window import closes, opens
 
 __all__ = ["GATES", "baseline", "hold_for_services", "hold_for_window", "outside_words"]
-
-CRASHES = 3
-"""Tasks of one service that have to end by themselves before it is called a loop."""
 
 SHARE = 10
 """On hosts of before the roll, one in so many of a large service's tasks: they crash for reasons of their own, too."""
@@ -86,10 +83,10 @@ def _crash_loop(turn: Turn) -> str | None:
         before = turn.roll.before.crashes.get(name, 0)
         on_new = [crash for crash in crashes if crash.host in young]
         # What had ended before is still remembered by AWS for its hour, and is counted along.
-        if len(on_new) >= CRASHES + before:
+        if len(on_new) >= LOOP + before:
             return f"{_crashed(name, on_new)} on new hosts{_since(on_new)}; {_compared(before)}"
-        many = before + max(CRASHES, math.ceil(turn.seen.services[name].desired / SHARE))
-        if len(crashes) >= many and _again(crashes, turn.roll.began):
+        many = before + max(LOOP, math.ceil(turn.seen.services[name].desired / SHARE))
+        if len(crashes) >= many and name not in turn.excused and _again(crashes, turn.roll.began):
             return f"{_crashed(name, crashes)} in the last hour; {_compared(before)}"
     return None
 
@@ -199,7 +196,7 @@ def short_services(turn: Turn) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for name, had in turn.seen.moved.items():
         service = turn.seen.services[name]
-        if service.daemon:
+        if service.daemon or name in turn.excused:
             continue
         want = min(service.floor if name in moving else service.desired, had)
         have = service.healthy(turn.seen.targets)

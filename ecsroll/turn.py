@@ -1,12 +1,13 @@
 """One group's turn in one round: what it sees, what it has written down, what it is about to do. Pure."""
 
+from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from ecsroll import asg, drain
-from ecsroll.ledger import JUST_NOW, Ledger, Pointed, Roll, Room
+from ecsroll.ledger import JUST_NOW, LOOP, Ledger, Pointed, Roll, Room
 from ecsroll.model import (
     Action,
     Decision,
@@ -76,6 +77,19 @@ class Turn:
     def epoch(self) -> int:
         """Of the lease under which this process acts; of the roll where there is none."""
         return self.seen.epoch or self.roll.epoch
+
+    @cached_property
+    def excused(self) -> frozenset[str]:
+        """Services that crash for what was there before: nothing that they lack can be held against this roll.
+
+        They were in a loop when it began; or it is a rollback, and they crash on hosts that it is to take away. What
+        ends on new hosts is judged all the same.
+        """
+        if not self.roll.back:
+            return self.roll.before.looping
+        young = {host.arn for host in self.seen.of(self.group) if host.launched_at > self.page.newest}
+        there = Counter(crash.service for crash in self.seen.crashes if crash.host not in young)
+        return self.roll.before.looping | {name for name, number in there.items() if number >= LOOP}
 
     @cached_property
     def live(self) -> list[Host]:

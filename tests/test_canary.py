@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ecsroll.decide import decide
+from ecsroll.ledger import Baseline
 from ecsroll.model import Service, Targets
 from tests.builders import (
     NO_CANARY,
@@ -18,6 +19,7 @@ from tests.builders import (
     noted,
     old,
     outcome,
+    roll,
     rolling,
     row,
     service,
@@ -110,6 +112,21 @@ CANARY = {
             services=[service("shop", 3, running=2), service("cart", 1)],
         ),
         "wait canary i-1: *",
+        knows=memory(calm=2),
+    ),
+    "it lacks one as it was in a crash loop before the roll: the canary is judged by the others": row(
+        rolling(
+            old("i-1", draining=True),
+            old("i-2"),
+            new("i-3"),
+            page=JUDGED,
+            **MOVED,
+            services=[service("shop", 3, running=2), service("cart", 1)],
+            roll=roll(before=Baseline(crashes={"shop": 3})),
+        ),
+        "note web",
+        "replace i-1",
+        "wait successor web: *",
         knows=memory(calm=2),
     ),
     "a service of the canary is being deployed: it is not judged well": row(

@@ -137,6 +137,26 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
         memory(),
         "6 task(s) of shop * on new hosts; 3 did in the hour before the roll",
     ),
+    "its tasks were in a loop before the roll, and still are where they were": (
+        rolling(*HOSTS, crashes=crashes(90, "i-2"), **SHOP, **before(shop=40)),
+        memory(),
+        "",
+    ),
+    "they are in a loop on new hosts, too, and more than before": (
+        rolling(*HOSTS, crashes=crashes(43, "i-3"), **SHOP, **before(shop=40)),
+        memory(),
+        "43 task(s) of shop * on new hosts; 40 did in the hour before the roll",
+    ),
+    "a rollback: they end on hosts that it takes away": (
+        rolling(*HOSTS, crashes=crashes(9, "i-2"), **SHOP, roll=roll(back=True)),
+        memory(),
+        "",
+    ),
+    "a rollback: they end on the image of before as well": (
+        rolling(*HOSTS, crashes=crashes(3, "i-3"), **SHOP, roll=roll(back=True)),
+        memory(),
+        "3 task(s) of shop * on new hosts; none did in the hour before the roll",
+    ),
     "tasks end on old hosts": (
         rolling(*HOSTS, crashes=crashes(3, "i-2"), **SHOP),
         memory(),
@@ -338,6 +358,19 @@ def test_a_baseline_fits_into_the_roll_whatever_is_wrong() -> None:
 BOTH = (old("i-1"), old("i-2"), new("i-3"), new("i-4"))
 
 STEADY = {
+    "it lacks tasks, as it was in a crash loop before the roll: that is not waited for": row(
+        rolling(*HOSTS, services=[service("shop", 4, running=1)], moved={"shop": 4}, **before(shop=3)), "drain i-1"
+    ),
+    "a rollback does not wait for what crashes on hosts that it takes away": row(
+        rolling(
+            *HOSTS,
+            services=[service("shop", 4, running=1)],
+            moved={"shop": 4},
+            crashes=crashes(3, "i-2"),
+            roll=roll(back=True),
+        ),
+        "drain i-1",
+    ),
     "all whole: the next host is drained": row(rolling(*HOSTS, **SHOP), "drain i-1"),
     "a task is missing: it waits": row(
         rolling(*HOSTS, services=[service("shop", 4, running=3)], moved={"shop": 4}),

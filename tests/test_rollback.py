@@ -58,6 +58,44 @@ def test_a_finished_roll_is_taken_back_to_the_reference_and_image_of_before(kind
     assert (again.code, again.result["result"]) == (0, "nothing")
 
 
+@pytest.mark.parametrize("words", [("--canary", "0"), ("--bake", "1m")], ids=["without a canary", "with one"])
+@pytest.mark.parametrize("services", [("worker",), ("api", "worker")], ids=" and ".join)
+def test_an_image_that_turns_bad_long_after_its_roll_is_taken_back(services: tuple[str, ...], words: list[str]) -> None:
+    """Its tasks crash wherever the image is, and go on to do so until the last of its hosts has gone."""
+    stage = staged(hosts=4)
+    assert rolled(stage).code == 0
+    stage.sim.sleep(7200)
+    _turns_bad(stage, services)
+    ran = taken_back(stage, *QUICKLY, *words)
+    assert (ran.code, ran.result["result"], ran.result["hosts"]) == (0, "done", {"replaced": 4, "remaining": 0}), ran
+    _well_again(stage)
+
+
+def test_a_mended_image_is_rolled_out_though_tasks_are_in_a_loop() -> None:
+    stage = staged(hosts=4)
+    assert rolled(stage).code == 0
+    stage.sim.sleep(7200)
+    _turns_bad(stage, ("api", "worker"))
+    ran = rolled(stage, *BAKED, "--ami", stage.old_image["web"])
+    assert (ran.code, ran.result["result"]) == (0, "done"), ran
+    _well_again(stage)
+
+
+def _turns_bad(stage: Stage, services: tuple[str, ...]) -> None:
+    stage.sim.conditions.images_that_crash_tasks.add(stage.new_image["web"])
+    for name in services:
+        for task in list(stage.sim.clusters.find(stage.cluster).services[name].healthy):
+            stage.sim.tasks.exits(task, 1)
+    stage.sim.sleep(300)
+
+
+def _well_again(stage: Stage) -> None:
+    assert s.images(stage) == [stage.old_image["web"]] * 4
+    stage.sim.sleep(120)
+    services = stage.sim.clusters.find(stage.cluster).services.values()
+    assert {service.name: len(service.healthy) for service in services} == {"api": 3, "worker": 2}
+
+
 def test_a_halted_roll_is_ended_and_nothing_of_the_bad_image_stays() -> None:
     stage = staged(hosts=3, bad=True)
     before = reference(stage)
