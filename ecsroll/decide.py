@@ -156,6 +156,10 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
         for name, group in seen.groups.items()
         if name in roll.groups
     ]
+    if back := _came_back(turns):
+        finished = tuple(name for name in roll.finished if name not in back)
+        why = f"{', '.join(back)}: outdated hosts came back, and are replaced, too"
+        return Decision(actions=(OpenRoll(roll=replace(roll, finished=finished), why=why),))
     foreign = sum(len(turn.foreign) for turn in turns)
     standby = 0 if roll.aborting else sum(len(turn.standby) for turn in turns)
     again = f"ecsroll replace --cluster {seen.cluster}"
@@ -178,6 +182,16 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
     verdict = replace(verdict, replaced=roll.replaced, remaining=foreign + standby + roll.skipped)
     closed = replace(roll, result="halted" if left else "aborted" if roll.aborting else "done")
     return Decision(actions=(CloseRoll(roll=closed, why=verdict.reason),), verdict=verdict)
+
+
+def _came_back(turns: list[Turn]) -> list[str]:
+    """Groups with hosts that somebody drained (or had in Standby) until the group was done with, and that serve again.
+
+    Not once hosts were given up: these serve again, too, and are not to be drained a second time in this roll.
+    """
+    if any(turn.roll.skipped for turn in turns):
+        return []
+    return [turn.group.name for turn in turns if any(asg.strange(host, turn.group) for host in turn.old)]
 
 
 # Steps of a roll, in their order; a step that returns True ends the round ------------------------------------------

@@ -3,7 +3,6 @@
 Each gate says what was seen, since when, and what was so before. The gates of the roll's own steps are in ``stop.py``.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,16 +11,13 @@ from datetime import datetime
 from ecsroll import drain
 from ecsroll.canary import drained_canaries, sound_there, tries_canary
 from ecsroll.crashes import tried_again
-from ecsroll.ledger import LOOP, Baseline
+from ecsroll.ledger import Baseline
 from ecsroll.model import Crash, Host, Policy, Snapshot
 from ecsroll.policy import spelled
-from ecsroll.turn import Turn
+from ecsroll.turn import LOOP, Turn, loop_of
 from ecsroll.window import closes, opens
 
 __all__ = ["GATES", "baseline", "hold_for_services", "hold_for_window", "outside_words"]
-
-SHARE = 10
-"""On hosts of before the roll, one in so many of a large service's tasks: they crash for reasons of their own, too."""
 
 NOTED = 1000
 """Characters that the baseline may take in the roll's record."""
@@ -85,8 +81,11 @@ def _crash_loop(turn: Turn) -> str | None:
         # What had ended before is still remembered by AWS for its hour, and is counted along.
         if len(on_new) >= LOOP + before:
             return f"{_crashed(name, on_new)} on new hosts{_since(on_new)}; {_compared(before)}"
-        many = before + max(LOOP, math.ceil(turn.seen.services[name].desired / SHARE))
-        if len(crashes) >= many and name not in turn.excused and _again(crashes, turn.roll.began):
+        if (
+            len(crashes) >= before + loop_of(turn.seen.services[name])
+            and name not in turn.excused
+            and _again(crashes, turn.roll.began)
+        ):
             return f"{_crashed(name, crashes)} in the last hour; {_compared(before)}"
     return None
 

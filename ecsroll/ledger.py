@@ -19,7 +19,6 @@ from ecsroll.errors import EcsrollError
 
 __all__ = [
     "JUST_NOW",
-    "LOOP",
     "Baseline",
     "Ledger",
     "Phase",
@@ -136,10 +135,6 @@ class Ledger:
     """Hosts that were given up and serve again: they are not drained a second time in this roll."""
 
 
-LOOP = 3
-"""Tasks of one service that have to end by themselves before it is called a loop."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """What was wrong already when the roll began: gates shut on what is new."""
@@ -150,14 +145,6 @@ class Baseline:
     """Service -> tasks that had ended by themselves in the hour before."""
     short: Mapping[str, int] = field(default_factory=dict)
     """Service -> tasks that it ran, where it wanted more."""
-
-    @property
-    def looping(self) -> frozenset[str]:
-        """Services that were in a crash loop already: nothing that they lack can be held against the roll.
-
-        Often it is what the roll is to end: back to the image before, or on to one that is mended.
-        """
-        return frozenset(name for name, crashes in self.crashes.items() if crashes >= LOOP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """One group's turn in one round: what it sees, what it has written down, what it is about to do. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from ecsroll import asg, drain
-from ecsroll.ledger import JUST_NOW, LOOP, Ledger, Pointed, Roll, Room
+from ecsroll.ledger import JUST_NOW, Ledger, Pointed, Roll, Room
 from ecsroll.model import (
     Action,
     Decision,
@@ -17,6 +18,7 @@ from ecsroll.model import (
     Memory,
     Note,
     Policy,
+    Service,
     SetSize,
     Snapshot,
     Terminate,
@@ -27,6 +29,7 @@ from ecsroll.model import (
 
 __all__ = [
     "LAG",
+    "LOOP",
     "PATIENCE",
     "Turn",
     "chosen",
@@ -35,6 +38,7 @@ __all__ = [
     "first_page",
     "last_failure",
     "launched",
+    "loop_of",
     "newest_launch",
     "outdated_by_group",
     "remaining",
@@ -49,6 +53,13 @@ PATIENCE = timedelta(seconds=60)
 
 LAG = timedelta(seconds=10)
 """How long a reading may still be older than a change that an earlier one has shown (aws-facts 9: twice its 0-5 s)."""
+
+
+LOOP = 3
+"""Tasks of one service that have to end by themselves before it is called a loop."""
+
+SHARE = 10
+"""On hosts of before the roll, one in so many of a large service's tasks: they crash for reasons of their own, too."""
 
 
 @dataclass
@@ -82,14 +93,18 @@ class Turn:
     def excused(self) -> frozenset[str]:
         """Services that crash for what was there before: nothing that they lack can be held against this roll.
 
-        They were in a loop when it began; or it is a rollback, and they crash on hosts that it is to take away. What
+        Every task of theirs had ended more than once in the hour before it: tasks that end now and then, or all of them
+        in one bad moment, are no excuse. Or it is a rollback, and they crash on hosts that it is to take away. What
         ends on new hosts is judged all the same.
         """
-        if not self.roll.back:
-            return self.roll.before.looping
-        young = {host.arn for host in self.seen.of(self.group) if host.launched_at > self.page.newest}
-        there = Counter(crash.service for crash in self.seen.crashes if crash.host not in young)
-        return self.roll.before.looping | {name for name, number in there.items() if number >= LOOP}
+        services = self.seen.services
+        before = self.roll.before.crashes
+        found = {name for name in before.keys() & services if before[name] >= max(LOOP, 2 * services[name].desired)}
+        if self.roll.back:
+            young = {host.arn for host in self.seen.of(self.group) if host.launched_at > self.page.newest}
+            there = Counter(crash.service for crash in self.seen.crashes if crash.host not in young)
+            found |= {name for name in there.keys() & services if there[name] >= loop_of(services[name])}
+        return frozenset(found)
 
     @cached_property
     def live(self) -> list[Host]:
@@ -401,6 +416,11 @@ def _shows(seen: Snapshot, what: str, subject: str) -> bool:
     if host is None or host.leaving:
         return True
     return what == "drain" and host.draining
+
+
+def loop_of(service: Service) -> int:
+    """How many of its tasks have to end by themselves, wherever they are, before it is called a loop."""
+    return max(LOOP, math.ceil(service.desired / SHARE))
 
 
 def why_not_ready(turn: Turn, host: Host) -> str:

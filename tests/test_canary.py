@@ -122,7 +122,7 @@ CANARY = {
             page=JUDGED,
             **MOVED,
             services=[service("shop", 3, running=2), service("cart", 1)],
-            roll=roll(before=Baseline(crashes={"shop": 3})),
+            roll=roll(before=Baseline(crashes={"shop": 6})),
         ),
         "note web",
         "replace i-1",

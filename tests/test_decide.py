@@ -101,6 +101,15 @@ END = {
         "close roll 1: halted",
         "halted: 1 outdated host(s) were skipped: somebody else drains them",
     ),
+    "somebody made it ACTIVE again after its group was done with: the group is rolled once more": row(
+        seen(new("i-1"), old("i-2"), roll=roll(finished=(WEB,))),
+        "roll 1 of web, finished: none",
+    ),
+    "a host that was given up is no reason for that": row(
+        seen(new("i-1"), old("i-2"), roll=roll(finished=(WEB,), skipped=1)),
+        "close roll 1: halted",
+        "halted: 1 outdated host(s) were skipped: they did not become empty",
+    ),
     "what happens in a group that is not of this roll is no concern of it": row(
         seen(foreign("i-2"), roll=roll("api", finished=("api",))),
         "close roll 1: done",

@@ -359,7 +359,21 @@ BOTH = (old("i-1"), old("i-2"), new("i-3"), new("i-4"))
 
 STEADY = {
     "it lacks tasks, as it was in a crash loop before the roll: that is not waited for": row(
-        rolling(*HOSTS, services=[service("shop", 4, running=1)], moved={"shop": 4}, **before(shop=3)), "drain i-1"
+        rolling(*HOSTS, services=[service("shop", 4, running=1)], moved={"shop": 4}, **before(shop=8)), "drain i-1"
+    ),
+    "it lacks a task, and some had ended in the hour before: it waits": row(
+        rolling(*HOSTS, services=[service("shop", 4, running=3)], moved={"shop": 4}, **before(shop=7)),
+        "wait steady shop: 3 of 4 tasks are healthy; the next host is drained when they are",
+    ),
+    "a rollback waits for what has other reasons": row(
+        rolling(
+            *HOSTS,
+            services=[service("shop", 4, running=3)],
+            moved={"shop": 4},
+            crashes=crashes(2, "i-2"),
+            roll=roll(back=True),
+        ),
+        "wait steady shop: 3 of 4 tasks are healthy; the next host is drained when they are",
     ),
     "a rollback does not wait for what crashes on hosts that it takes away": row(
         rolling(

@@ -12,6 +12,7 @@ from ecsroll.simulator.stage import GroupSet, Reference, ServiceSet, Stage
 from tests import scenarios as s
 from tests.rolls import Death, Meanwhile, Told, carry_out, on, stage_of
 from tests.scenarios import API, LOGS, QUICK, WORKER, policy
+from tests.watch import Watch
 
 THREE = (GroupSet(hosts=3),)
 
@@ -245,6 +246,23 @@ def test_a_whole_roll(row: Row) -> None:
         for group in told.watch.rolled:
             assert set(s.images(told.stage, group)) == {told.stage.new_image[group]}
     row.check(told)
+
+
+def test_a_host_that_comes_back_after_its_group_was_done_with_is_replaced_too() -> None:
+    """Somebody drains the only host of the first group, and makes it ACTIVE again while the second one is rolled."""
+    stage = stage_of(GroupSet(name="a", hosts=1), GroupSet(name="b", hosts=2), services=(WORKER,), quick=True)
+    (host,) = s.hosts_of(stage, "a")
+    stage.sim.clusters.set_status(host, "DRAINING")
+    back = on("drain_started", lambda stage, watch: _serves_again(watch, stage, host))
+    told = carry_out(stage, QUICK, meanwhile=[back])
+    assert told.verdict is not None
+    assert (told.verdict.result, told.verdict.replaced, told.verdict.remaining) == ("done", 3, 0), told.verdict
+    assert {*s.images(stage, "a"), *s.images(stage, "b")} == {stage.new_image["a"]}
+
+
+def _serves_again(watch: Watch, stage: Stage, host: ContainerInstance) -> None:
+    watch.foreign.discard(host.id)
+    stage.sim.clusters.set_status(host, "ACTIVE")
 
 
 REFERENCES: tuple[Reference, ...] = ("number", "$Latest", "$Default", "mixed", "parameter", "public", "configuration")
