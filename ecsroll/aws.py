@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import boto3
 import botocore.session
@@ -28,7 +28,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as Unreachable
 from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import Retrying, retry_if_exception
 
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
@@ -36,6 +36,7 @@ from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 __all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 # The token buckets that all callers of an account and region share (aws-facts 6), with their refill per second; we take
 # at most half of it. What is not named here is in its service's bucket "".
@@ -129,6 +130,7 @@ _EXPIRED = frozenset(
     }
 )
 
+_TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 _QUEUES = {"sqs", "sns", "events"}
 _TOKENS = {"elbv2": ("Marker", "NextMarker"), "ecs": ("nextToken", "nextToken")}
 
@@ -256,6 +258,7 @@ class Aws:
     def __post_init__(self) -> None:
         self.pace = Pace(self.clock)
         self.lock = threading.Lock()
+        self.making = threading.Lock()
 
     @property
     def region(self) -> str:
@@ -294,20 +297,30 @@ class Aws:
         params: dict[str, Any],
         patience: float | None = None,
     ) -> dict[str, Any]:
+        # The first try goes without tenacity: nearly every call works at once, and a rehearsal makes thousands of them.
         began = self.clock.elapsed()
         patience = self.patience if patience is None else patience
-        retrying = Retrying(
+        try:
+            try:
+                return self._once(service, operation, params)
+            except _TROUBLE as error:
+                if not passes(error) or self.clock.elapsed() - began > patience:
+                    raise
+            self.clock.sleep(self._backoff(1))
+            answer: dict[str, Any] = self._retrying(passes, began + patience)(self._once, service, operation, params)
+        except _TROUBLE as error:
+            raise _ours(error, service, operation) from error
+        return answer
+
+    def _retrying(self, passes: Callable[[BaseException], bool], until: float) -> Retrying:
+        """Tries from the second one on, while the trouble is a passing one and the clock has not reached ``until``."""
+        return Retrying(
             sleep=self.clock.sleep,
-            stop=lambda _: self.clock.elapsed() - began > patience,
-            wait=self._backoff,
+            stop=lambda _: self.clock.elapsed() > until,
+            wait=lambda state: self._backoff(state.attempt_number + 1),
             retry=retry_if_exception(passes),
             reraise=True,
         )
-        try:
-            answer: dict[str, Any] = retrying(self._once, service, operation, params)
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise _ours(error, service, operation) from error
-        return answer
 
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         changes = not (operation.startswith(("describe", "list", "get", "simulate")) or params.get("DryRun"))
@@ -322,10 +335,15 @@ class Aws:
         return answer
 
     def _client(self, service: str) -> Any:
-        with self.lock:
-            if service not in self.made:
-                self.made[service] = self.clients.client(service)
-            return self.made[service]
+        if service not in self.made:
+            with self.making:  # boto3's sessions are not made for threads, its clients are
+                if service not in self.made:
+                    self.made[service] = self.clients.client(service)
+        return self.made[service]
+
+    def prepare(self, service: str) -> None:
+        """Make a client beside readings that wait: EC2's model alone takes a quarter of a second to read."""
+        self._client(service)
 
     def unguarded(self) -> "Aws":
         """The same clients and pace, without the guard and with counts of its own: for the guard's own calls."""
@@ -333,9 +351,9 @@ class Aws:
         other.guard, other.made_calls, other.changes = None, 0, 0
         return other
 
-    def _backoff(self, state: RetryCallState) -> float:
-        """Full jitter under a doubling ceiling: 0.5 s, 1 s, 2 s, … 20 s."""
-        return self.chance.uniform(0.05, min(self.longest_wait, 0.5 * 2 ** (state.attempt_number - 1)))
+    def _backoff(self, tries: int) -> float:
+        """Seconds to wait after so many tries. Full jitter under a doubling ceiling: 0.5 s, 1 s, 2 s, … 20 s."""
+        return self.chance.uniform(0.05, min(self.longest_wait, 0.5 * 2 ** (tries - 1)))
 
     def pages(self, service: str, operation: str, member: str, **params: Any) -> list[Any]:
         """Every item of a paged list. A page may be short, even empty, although more follow (facts 6.5)."""
@@ -355,6 +373,11 @@ class Aws:
             return [call() for call in calls]
         with ThreadPoolExecutor(min(self.workers, len(calls))) as pool:
             return list(pool.map(lambda call: call(), calls))
+
+    def beside(self, one: Callable[[], S], other: Callable[[], T]) -> tuple[S, T]:
+        """Two readings of different kinds, as :meth:`gather` makes those of one kind."""
+        first, second = self.gather([one, other])
+        return cast("S", first), cast("T", second)
 
 
 def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -1,6 +1,7 @@
 """The whole look before a roll: the terrain is read, every check is made, permissions are tried. Changes nothing."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from ecsroll.aws import Aws
 from ecsroll.explore import explore
@@ -26,8 +27,12 @@ def examine(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy) -> Exa
 
     A roll that is under way goes on whatever is found, so then only what the picture tells is said.
     """
-    terrain = explore(aws, observer, seen, targets=policy.images.values())
+    reading = partial(explore, aws, observer, seen, targets=policy.images.values())
     if seen.roll is not None:
+        terrain = reading()
         return Examined(terrain, (*preflight(seen, policy), *terrain.findings))
-    found = (*preflight(seen, policy, terrain), *verify(aws, seen, policy, terrain), *terrain.findings)
+    assert observer.first is not None, "look before you examine"
+    # Side by side: who asks IAM waits for its pace most of the time.
+    terrain, missing = aws.beside(reading, partial(verify, aws, seen, policy, observer.first))
+    found = (*preflight(seen, policy, terrain), *missing, *terrain.findings)
     return Examined(terrain, allowed(dict.fromkeys(found), policy.allow))

@@ -277,12 +277,7 @@ class _Explorer:
                     "autoscaling", "describe_instance_refreshes", AutoScalingGroupName=name, MaxRecords=20
                 ).get("InstanceRefreshes", ())
             ),
-            hooks=tuple(
-                hook_facts(each)
-                for each in self._optional("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=name).get(
-                    "LifecycleHooks", ()
-                )
-            ),
+            hooks=tuple(hook_facts(each) for each in self._hooks(name)),
             warm_pool=self._warm_pool(said),
             suspended={
                 entry["ProcessName"]: entry.get("SuspensionReason", "") for entry in said.get("SuspendedProcesses", ())
@@ -311,6 +306,15 @@ class _Explorer:
             MaxRecords=100,
         )
         return tuple(activity_facts(each) for each in said)
+
+    def _hooks(self, group: str) -> Sequence[Answer]:
+        """As the first look read them; asked once more where it could not."""
+        known = self.first.hooks[group]
+        if known is not None:
+            return known
+        answer = self._optional("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=group)
+        said: Sequence[Answer] = answer.get("LifecycleHooks", ())
+        return said
 
     def _warm_pool(self, group: Answer) -> WarmPoolFacts | None:
         if "WarmPoolConfiguration" not in group:

@@ -22,8 +22,13 @@ from ecsroll.window import opens
 
 __all__ = ["Forecast", "Option", "foresee", "name_of"]
 
-BUDGET = 2.5
-"""Seconds after which no further rehearsal is begun: a plan is to be answered within five, its readings included."""
+WITHIN = 3.8
+"""Seconds, readings included, in which rehearsals beside the policy's own have to be done: a plan is to be answered
+within five, and its process needs one to start."""
+LEAST = 1.5
+"""Seconds that there are for them all the same, where the readings took longer."""
+CHEAP = 1.25
+"""Seconds that a rehearsal may take to be repeated with quick and with slow durations."""
 MARGIN, CHANCE = 0.04, 0.14
 """Of the time: what a rehearsal never gets right, and what chance does to the work of a single host."""
 UNREHEARSED = 0.25
@@ -77,18 +82,23 @@ def foresee(
     habits: Habits,
     outdated: Mapping[str, int],
     elapsed: Callable[[], float],
+    spent: float = 0.0,
 ) -> Forecast:
-    """Rehearse; ``outdated`` is how many hosts each group has to replace, ``elapsed`` a clock of seconds."""
+    """Rehearse; ``outdated`` is how many hosts each group has to replace, ``elapsed`` a clock of seconds.
+
+    ``spent``: seconds that the readings took.
+    """
     began = elapsed()
     runs = [rehearse(terrain, seen, policy, habits, seed=1)]
-    if elapsed() - began < BUDGET / 2:
+    price = elapsed() - began
+    if price < CHEAP:
         runs += [rehearse(terrain, seen, policy, habits, lean=lean, seed=2 + int(lean)) for lean in (-1.0, 1.0)]
     well = [run for run in runs if run.well]
     main = (well or runs)[0]
     options = [Option(policy=policy, rehearsal=main, asked=True)]
     skipped = []
     for other in () if seen.roll else _others(seen, policy, outdated):
-        if elapsed() - began < BUDGET:
+        if elapsed() + price <= began + max(LEAST, WITHIN - spent):
             options.append(Option(policy=other, rehearsal=rehearse(terrain, seen, other, habits, seed=1), asked=False))
         else:
             skipped.append(name_of(other))

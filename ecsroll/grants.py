@@ -13,7 +13,7 @@ from ecsroll.aws import Aws, denied
 from ecsroll.errors import AwsRefusal, AwsUnavailable
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Launches, Policy, Snapshot
-from ecsroll.terrain import Terrain
+from ecsroll.survey import Survey
 
 __all__ = ["verify"]
 
@@ -40,9 +40,9 @@ NO_VERSION = "999999999"
 """Of a launch template: far above any."""
 
 
-def verify(aws: Aws, seen: Snapshot, policy: Policy, terrain: Terrain) -> tuple[Finding, ...]:
+def verify(aws: Aws, seen: Snapshot, policy: Policy, first: Survey) -> tuple[Finding, ...]:
     """What is missing (EC150, blocking) and what could not be found out (EC151, for information)."""
-    asked = _Asked(aws, seen, policy, terrain)
+    asked = _Asked(aws, seen, policy, first)
     asked.ask()
     return tuple(_told(seen.cluster, asked))
 
@@ -52,7 +52,7 @@ class _Asked:
     aws: Aws
     seen: Snapshot
     policy: Policy
-    terrain: Terrain
+    first: Survey
     missing: dict[str, str] = field(default_factory=dict)
     """Actions that are denied, with the resource."""
     unknown: set[str] = field(default_factory=set)
@@ -140,9 +140,9 @@ class _Asked:
         yield ON_HOSTS, arn
         yield ON_CLUSTER, cluster
         yield ON_RECORDS, f"{parameters}/ecsroll/{self.seen.cluster}/roll"
+        arns = {said["AutoScalingGroupName"]: said["AutoScalingGroupARN"] for said in self.first.raw_groups}
         for group in self.seen.groups.values():
-            if group.name in self.terrain.groups:
-                yield ON_GROUP, self.terrain.groups[group.name].arn
+            yield ON_GROUP, arns[group.name]
             for launches in group.launches:
                 if launches.place is Place.PARAMETER and launches.parameter and self._changes(group, launches):
                     yield ("ssm:PutParameter",), f"{parameters}/{launches.parameter.lstrip('/')}"
@@ -174,7 +174,7 @@ class _Asked:
                 self.missing[said["EvalActionName"]] = resource
 
     def _context(self) -> list[dict[str, Any]]:
-        arn = self.terrain.said.get("clusterArn")
+        arn = self.first.cluster.get("clusterArn")
         value = [arn] if arn else []
         return [{"ContextKeyName": "ecs:cluster", "ContextKeyValues": value, "ContextKeyType": "string"}] if arn else []
 

@@ -98,11 +98,11 @@ class Observer:
         at = self._now()
         if self.first is None:
             roll = self.records.read().roll
-            self.first = survey(
-                self.aws, self.cluster, self.groups, noted=roll.groups if roll else (), tasks=self.tasks
-            )
-            self.groups = self.first.groups
-            self._take_survey(self.first)
+            noted = roll.groups if roll else ()
+            reading = partial(survey, self.aws, self.cluster, self.groups, noted=noted, tasks=self.tasks)
+            first, _ = self.aws.beside(reading, partial(self.aws.prepare, "ec2"))
+            self.first, self.groups = first, first.groups
+            self._take_survey(first)
             self._had = {name: _had(service, roll) for name, service in self._services.items()}
             # Where a life before this one was cut off, its last hosts may be gone, and their tasks not yet back.
             self._moved = {name: at for name in self._services if roll and self._is_short(name)}
@@ -161,9 +161,11 @@ class Observer:
 
     # groups
 
-    def _read_groups(self, written: Written) -> list[dict[str, Any]]:
+    def _read_groups(self, written: Written) -> list[Answer]:
         """The groups that are there. One that is being deleted is gone: AWS takes its hosts, whatever runs on them."""
-        found: list[dict[str, Any]] = []
+        if self.looks == 1 and self.first is not None:
+            return list(self.first.raw_groups)
+        found: list[Answer] = []
         for names in chunks(self.groups, 50):
             found += self.aws.pages(
                 "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=list(names)
@@ -496,7 +498,7 @@ class Observer:
         group = group_of(
             said,
             launches=self.launches.of(said, afresh=stale, others=self.first.others),
-            termination_hook=name in self.first.termination_hooks,
+            termination_hook=self.first.may_wait(name),
             provider=self.first.providers.get(said["AutoScalingGroupARN"]),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)

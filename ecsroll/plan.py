@@ -32,6 +32,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
 
     Raises NotFound and Refused as ``replace`` does before its first change.
     """
+    began = aws.clock.elapsed()
     observer = Observer(aws, cluster, policy.groups, alarms=policy.alarms)
     seen = observer.look()
     policy = intended(observer, seen, policy)
@@ -54,7 +55,8 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     forecast: Forecast | None = None
     try:
         calm = replace(policy, alarms=())  # the replica has none
-        forecast = foresee(terrain, seen, calm, learn(terrain), outdated, aws.clock.elapsed)
+        clock = aws.clock.elapsed
+        forecast = foresee(terrain, seen, calm, learn(terrain), outdated, clock, spent=clock() - began)
         findings = (*findings, *_foreseen(forecast))
     except Unrehearsable as error:
         findings = (*findings, _unrehearsable(cluster, error))

@@ -12,6 +12,8 @@ from ecsroll.model import CapacityProvider
 
 __all__ = ["Survey", "survey"]
 
+TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
@@ -26,12 +28,17 @@ class Survey:
     containers: tuple[Answer, ...]
     services: tuple[Answer, ...]
     tasks: tuple[Answer, ...]
-    termination_hooks: frozenset[str]
-    """Groups with a termination lifecycle hook."""
+    hooks: Mapping[str, tuple[Answer, ...] | None]
+    """The lifecycle hooks of each group; None where they could not be read."""
     cluster: Answer
     raw_providers: tuple[Answer, ...]
     gone: bool = False
     """Whether the cluster was deleted under a roll: then there are only its groups, and what they have lent."""
+
+    def may_wait(self, group: str) -> bool:
+        """Whether a host of the group may wait in Terminating:Wait. Where nobody knows, it is waited for to pass."""
+        hooks = self.hooks[group]
+        return hooks is None or any(hook.get("LifecycleTransition") == TERMINATING for hook in hooks)
 
 
 def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str] = (), tasks: bool = True) -> Survey:
@@ -46,10 +53,7 @@ def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str]
     if said is None and not noted:
         hint = "aws ecs list-clusters shows the clusters of this account and region"
         raise NotFound(f"there is no ECS cluster {cluster!r} here", hint=hint)
-    containers = _containers(aws, cluster) if said else []
-    providers = _providers(aws, said) if said else []
-    listed = aws.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", MaxRecords=100)
-    regional = [group for group in listed if not group.get("Status")]  # else it is being deleted
+    containers, providers, regional, services, work = _read(aws, cluster, said, tasks=tasks)
     members = _members(regional, containers, providers)
     members |= {group["AutoScalingGroupName"]: group for group in regional if group["AutoScalingGroupName"] in noted}
     if not members and not noted:
@@ -63,13 +67,38 @@ def survey(aws: Aws, cluster: str, asked: Sequence[str], *, noted: Sequence[str]
         others=tuple(group for group in regional if group["AutoScalingGroupName"] not in chosen),
         providers={group["autoScalingGroupProvider"]["autoScalingGroupArn"]: provider_of(group) for group in providers},
         containers=tuple(containers),
-        services=tuple(_services(aws, cluster)) if said else (),
-        tasks=tuple(_tasks(aws, cluster)) if tasks and said else (),
-        termination_hooks=frozenset(name for name in chosen if _has_hook(aws, name)),
+        services=tuple(services),
+        tasks=tuple(work),
+        hooks=dict(zip(chosen, aws.gather([partial(_hooks, aws, name) for name in chosen]), strict=True)),
         cluster=said or {},
         raw_providers=tuple(providers),
         gone=said is None,
     )
+
+
+def _read(aws: Aws, cluster: str, said: Answer | None, *, tasks: bool) -> list[list[dict[str, Any]]]:
+    """Container instances, capacity providers, groups, services, tasks: side by side, as most have a pace of their own.
+
+    All of it is one picture, so what is placed or launched while it is read may be in one part and not in another: the
+    next rounds read again whatever may matter.
+    """
+    if said is None:
+        return [[], [], _regional(aws), [], []]
+    return aws.gather(
+        [
+            partial(_containers, aws, cluster),
+            partial(_providers, aws, said),
+            partial(_regional, aws),
+            partial(_services, aws, cluster),
+            partial(_tasks, aws, cluster) if tasks else list,
+        ]
+    )
+
+
+def _regional(aws: Aws) -> list[dict[str, Any]]:
+    """Every group of the region but those that are being deleted."""
+    listed = aws.pages("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", MaxRecords=100)
+    return [group for group in listed if not group.get("Status")]
 
 
 def _cluster(aws: Aws, name: str) -> Answer | None:
@@ -168,10 +197,9 @@ def _chosen(cluster: str, asked: Sequence[str], members: Mapping[str, Answer], r
     return list(dict.fromkeys(asked)) or sorted(members)
 
 
-def _has_hook(aws: Aws, group: str) -> bool:
+def _hooks(aws: Aws, group: str) -> tuple[Answer, ...] | None:
     try:
         answer = aws.call("autoscaling", "describe_lifecycle_hooks", AutoScalingGroupName=group)
     except (AwsRefusal, AwsUnavailable):
-        return True  # not known: so wait for Terminating:Wait to pass, which is right in both cases
-    hooks = answer.get("LifecycleHooks", ())
-    return any(hook.get("LifecycleTransition") == "autoscaling:EC2_INSTANCE_TERMINATING" for hook in hooks)
+        return None
+    return tuple(answer.get("LifecycleHooks", ()))

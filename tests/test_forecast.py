@@ -35,15 +35,16 @@ def ticking(*moments: float) -> Iterator[float]:
         yield moments[-1]
 
 
-def foreseen(stage: Stage, how: Policy, *moments: float) -> tuple[Forecast, Policy]:
-    """The forecast of a stage, with as much time for it as the moments leave."""
+def foreseen(stage: Stage, how: Policy, *moments: float, spent: float = 0.0) -> tuple[Forecast, Policy]:
+    """The forecast of a stage, with as much time for it as the moments and what was ``spent`` on reading leave."""
     aws = Aws(stage.sim, stage.sim, workers=1)
     observer = Observer(aws, stage.cluster)
     seen = observer.look()
     how = replace(how, images=choose_images(how.ami, seen, aws))
     terrain = explore(aws, observer, seen)
     clock = ticking(*(moments or (0.0,)))
-    return foresee(terrain, seen, how, learn(terrain), outdated_by_group(seen, how), lambda: next(clock)), how
+    outdated = outdated_by_group(seen, how)
+    return foresee(terrain, seen, how, learn(terrain), outdated, lambda: next(clock), spent=spent), how
 
 
 def rolled(stage: Stage, how: Policy) -> tuple[timedelta, list[Event]]:
@@ -95,6 +96,27 @@ def test_a_cluster_too_large_to_be_rehearsed_thrice_has_a_wide_range() -> None:
     assert (forecast.low, forecast.high) == (forecast.main.took * 0.75, forecast.main.took * 1.25)
     assert len(forecast.options) == 1
     assert forecast.skipped == ("double",)
+
+
+TIMES = {
+    "a plan that has read in two seconds and rehearses in a quarter of one has time for all": (2.0, 0.25, 0),
+    "at four tenths of a second each, one other way is done within five seconds": (2.0, 0.4, 2),
+    "who has read for a minute has time for one more all the same": (60.0, 0.35, 2),
+    "a rehearsal that takes a second leaves no time for another way": (2.0, 1.0, 3),
+}
+"""Seconds that the readings took and that each rehearsal takes, and how many other ways are not rehearsed."""
+
+
+@pytest.mark.parametrize(("spent", "each", "left"), TIMES.values(), ids=TIMES)
+def test_other_ways_are_rehearsed_as_far_as_an_answer_within_five_seconds_allows(
+    spent: float, each: float, left: int
+) -> None:
+    stage = stage_of(GroupSet(hosts=9), services=(WORKER,), quick=True)
+    moments = [0.0, each, 3 * each, 4 * each, 5 * each, 6 * each]
+    forecast, _ = foreseen(stage, policy(), *moments, spent=spent)
+    assert len(forecast.skipped) == left
+    assert len(forecast.options) == 4 - left
+    assert forecast.high > forecast.likely > forecast.low
 
 
 def test_ways_that_come_to_the_same_are_rehearsed_once() -> None:

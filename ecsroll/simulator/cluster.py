@@ -74,6 +74,8 @@ class ContainerInstance:
     version: int = 1
     attributes: dict[str, str | None] = field(default_factory=dict)
     custom: dict[str, str | None] = field(default_factory=dict)
+    described: dict[str, Any] = field(default_factory=dict)
+    """What ECS answers of it that never changes: it is asked for in every round of a roll."""
     capacity_provider: str | None = None
     tags: list[dict[str, str]] = field(default_factory=list)
     live: "dict[Task, None]" = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecsroll.simulator import deployments
 from ecsroll.simulator.placement import RANDOM, Crowd, Room, unfit
-from ecsroll.simulator.services import SUPPRESSED, Service, ServiceEvent
+from ecsroll.simulator.services import SUPPRESSED, Service
 from ecsroll.simulator.standalone import PROVISIONING_AT_MOST, Standalone
 from ecsroll.simulator.world import Refusal
 
@@ -456,7 +456,7 @@ class Scheduler:
         if not again and self.world.now - service.said.get(topic, -SUPPRESSED) < SUPPRESSED:
             return
         service.said[topic] = self.world.now
-        service.events.appendleft(ServiceEvent(self._event_id(), self.world.now, message))
+        service.events.appendleft({"id": self._event_id(), "createdAt": self.world.time, "message": message})
         self.world.tell("service_event", service=service, message=message)
 
     def _event_id(self) -> str:

@@ -14,19 +14,10 @@ if TYPE_CHECKING:
     from ecsroll.simulator.cluster import Cluster, ContainerInstance
     from ecsroll.simulator.tasks import Task
 
-__all__ = ["Deployment", "Service", "ServiceEvent"]
+__all__ = ["Deployment", "Service"]
 
 Crowded = "dict[Task, None]"
 SUPPRESSED = 6 * 3600.0  # the same message again is kept back for up to six hours (aws-facts 8.5)
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceEvent:
-    """One line of ``events``."""
-
-    id: str
-    at: float
-    message: str
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +49,7 @@ class Service:
     desired: int
     status: str = "ACTIVE"
     deployments: list[Deployment] = field(default_factory=list)
-    events: deque[ServiceEvent] = field(default_factory=lambda: deque(maxlen=100))
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=100))
     said: dict[str, float] = field(default_factory=dict)
     steady: bool = False
     due: bool = False

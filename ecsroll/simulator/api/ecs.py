@@ -150,23 +150,19 @@ def put_cluster_capacity_providers(sim: "Simulation", params: Params) -> Describ
 
 def _container_instance(sim: "Simulation", host: "ContainerInstance", params: Params) -> Described:
     described: Described = {
-        "containerInstanceArn": host.arn,
-        "ec2InstanceId": host.instance.id,
+        **_lasting(sim, host),
         "version": host.version,
         "versionInfo": {
             "agentVersion": host.agent_version,
             "agentHash": "4a8a6a2d",
             "dockerVersion": host.runtime_version,
         },
-        "registeredResources": _resources(host.cpu, host.memory, host.gpus, []),
         "remainingResources": _resources(host.free_cpu, host.free_memory, host.gpus - host.used_gpus, list(host.ports)),
         "status": host.status,
         "agentConnected": host.agent_connected,
         "runningTasksCount": host.count(pending=False),
         "pendingTasksCount": host.count(pending=True),
         "attributes": _attributes(host),
-        "registeredAt": at(sim, host.registered_at),
-        "attachments": [],
         "tags": [],
     }
     if host.capacity_provider is not None:
@@ -174,32 +170,52 @@ def _container_instance(sim: "Simulation", host: "ContainerInstance", params: Pa
     return tagged(described, host.tags, params)
 
 
+def _lasting(sim: "Simulation", host: "ContainerInstance") -> Described:
+    if not host.described:
+        host.described = {
+            "containerInstanceArn": host.arn,
+            "ec2InstanceId": host.instance.id,
+            "registeredResources": _resources(host.cpu, host.memory, host.gpus, []),
+            "attributes": _shown_attributes(host.attributes),
+            "registeredAt": at(sim, host.registered_at),
+            "attachments": [],
+        }
+    return host.described
+
+
 def _resources(cpu: int, memory: int, gpus: int, ports: list[tuple[int, str]]) -> list[Described]:
     """The agent keeps five ports for itself and the daemons of the host (aws-facts 7.3)."""
     tcp = ["22", "2376", "2375", "51678", "51679", *(str(port) for port, protocol in ports if protocol == "tcp")]
     udp = [str(port) for port, protocol in ports if protocol == "udp"]
-
-    def number(name: str, value: int) -> Described:
-        return {"name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": value}
-
-    def names(name: str, values: list[str]) -> Described:
-        return {
-            "name": name,
-            "type": "STRINGSET",
-            "doubleValue": 0.0,
-            "longValue": 0,
-            "integerValue": 0,
-            "stringSetValue": values,
-        }
-
-    shown = [number("CPU", cpu), number("MEMORY", memory), names("PORTS", tcp), names("PORTS_UDP", udp)]
+    shown = [_number("CPU", cpu), _number("MEMORY", memory), _names("PORTS", tcp), _names("PORTS_UDP", udp)]
     # GPUs go by their ids; a host without any has no such resource.
-    return [*shown, names("GPU", [f"GPU-{each}" for each in range(gpus)])] if gpus else shown
+    return [*shown, _names("GPU", [f"GPU-{each}" for each in range(gpus)])] if gpus else shown
+
+
+def _number(name: str, value: int) -> Described:
+    return {"name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": value}
+
+
+def _names(name: str, values: list[str]) -> Described:
+    return {
+        "name": name,
+        "type": "STRINGSET",
+        "doubleValue": 0.0,
+        "longValue": 0,
+        "integerValue": 0,
+        "stringSetValue": values,
+    }
 
 
 def _attributes(host: "ContainerInstance") -> list[Described]:
-    both = {**host.attributes, **host.custom}
-    return [{"name": name} if value is None else {"name": name, "value": value} for name, value in both.items()]
+    built_in: list[Described] = host.described["attributes"]
+    if not host.custom:
+        return built_in
+    return [*(entry for entry in built_in if entry["name"] not in host.custom), *_shown_attributes(host.custom)]
+
+
+def _shown_attributes(attributes: dict[str, str | None]) -> list[Described]:
+    return [{"name": name} if value is None else {"name": name, "value": value} for name, value in attributes.items()]
 
 
 @answers("ecs", "ListContainerInstances")

@@ -115,7 +115,7 @@ def _state_of(sim: "Simulation", service: "Service") -> Described:
         "pendingCount": len(service.pending),
         "taskDefinition": service.primary.definition.arn,
         "deployments": [_deployment(sim, service, each) for each in service.deployments],
-        "events": [{"id": e.id, "createdAt": at(sim, e.at), "message": e.message} for e in service.events],
+        "events": list(service.events),
         "createdAt": at(sim, service.created_at),
     }
 
