@@ -556,7 +556,7 @@ def _plain_row(cluster: str, row: ami.Row) -> dict[str, Any]:
             "image": used.image_id,
             "version": used.version,
             "hosts": used.hosts,
-            "days_behind": used.change.days if used.change else None,
+            "days_behind": _days_behind(used, newest),
             "changed": _plain_change(used.change),
         }
         for used in row.images
@@ -575,6 +575,13 @@ def _plain_row(cluster: str, row: ami.Row) -> dict[str, Any]:
         "outdated": row.outdated,
         "hosts_behind": sum(used.hosts for used in row.images if used.change),
     }
+
+
+def _days_behind(used: ami.InUse, newest: ami.Release | None) -> int | None:
+    """None where nobody knows: it is no release, or there is none to compare it with."""
+    if used.change is None and newest is not None and used.image_id == newest.image_id:
+        return 0
+    return used.change.days if used.change else None
 
 
 def _plain_change(change: ami.Change | None) -> dict[str, Any]:

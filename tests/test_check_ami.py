@@ -179,7 +179,12 @@ def test_a_group_half_way_through_a_roll_shows_both_images() -> None:
         stage.new_image["web"]: 1,
     }
     assert (row["outdated"], row["hosts_behind"]) == (True, 2)
-    assert "\n web " in check(stage, *DEMO).out
+    behind = {used["image"]: used["days_behind"] for used in row["running"]}
+    assert behind[stage.old_image["web"]] > 0 == behind[stage.new_image["web"]]
+    told = check(stage, *DEMO).out
+    assert "\n web " in told
+    (newest,) = [line for line in told.splitlines() if " x1 " in line]
+    assert newest.split()[-1] == "-"  # and not "outdated", as its group is
 
 
 def test_what_runs_on_the_hosts_is_not_read() -> None:
