@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import boto3
@@ -28,7 +29,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as Unreachable
 from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
-from tenacity import Retrying, retry_if_exception
+from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
@@ -131,6 +132,8 @@ _EXPIRED = frozenset(
 )
 
 _TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
+SILENT = 10.0
+"""Seconds for which a call may fail before anybody hears of it."""
 _QUEUES = {"sqs", "sns", "events"}
 _TOKENS = {"elbv2": ("Marker", "NextMarker"), "ecs": ("nextToken", "nextToken")}
 
@@ -207,7 +210,11 @@ class _Session:
             max_pool_connections=16,
             user_agent_extra="ecsroll",
         )
-        return self.made.client(service, config=config)  # type: ignore[call-overload]
+        try:
+            return self.made.client(service, config=config)  # type: ignore[call-overload]
+        except ValueError as error:  # "Invalid endpoint: ..."
+            hint = "look at AWS_ENDPOINT_URL and the profile's endpoint_url: such as http://127.0.0.1:8080"
+            raise UsageError(f"{service} of AWS can not be called: {error}", hint=hint) from error
 
 
 @dataclass
@@ -254,6 +261,10 @@ class Aws:
     guard: Callable[[], None] | None = None
     """Called before every attempt of a call: a long reading must not let the lease run out. Raises if this process may
     not act (any more)."""
+    trouble: Callable[[str], None] | None = None
+    """Told of a call that has been failing for a while and is still tried: nobody is to wait in silence."""
+    told: float | None = None
+    """When (steady clock) that was last."""
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.clock)
@@ -307,20 +318,38 @@ class Aws:
                 if not passes(error) or self.clock.elapsed() - began > patience:
                     raise
             self.clock.sleep(self._backoff(1))
-            answer: dict[str, Any] = self._retrying(passes, began + patience)(self._once, service, operation, params)
+            tell = partial(self._tell, _call_of(service, operation), began, patience)
+            again = self._retrying(passes, began + patience, tell)
+            answer: dict[str, Any] = again(self._once, service, operation, params)
         except _TROUBLE as error:
             raise _ours(error, service, operation) from error
         return answer
 
-    def _retrying(self, passes: Callable[[BaseException], bool], until: float) -> Retrying:
+    def _retrying(
+        self, passes: Callable[[BaseException], bool], until: float, tell: Callable[[RetryCallState], None]
+    ) -> Retrying:
         """Tries from the second one on, while the trouble is a passing one and the clock has not reached ``until``."""
         return Retrying(
             sleep=self.clock.sleep,
+            before_sleep=tell,
             stop=lambda _: self.clock.elapsed() > until,
             wait=lambda state: self._backoff(state.attempt_number + 1),
             retry=retry_if_exception(passes),
             reraise=True,
         )
+
+    def _tell(self, call: str, began: float, patience: float, state: RetryCallState) -> None:
+        """Say that a call is tried for long already; of many that fail at once, one speaks for all of them."""
+        now = self.clock.elapsed()
+        error = state.outcome.exception() if state.outcome else None
+        if self.trouble is None or not isinstance(error, _TROUBLE) or now - began < SILENT:
+            return
+        with self.lock:
+            if self.told is not None and now - self.told < 3 * SILENT:
+                return
+            self.told = now
+        took = f"for {now - began:.0f}s, and is tried for {patience:.0f}s"
+        self.trouble(f"{call} has been failing {took}: {_sentence(error)}")
 
     def _once(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         changes = not (operation.startswith(("describe", "list", "get", "simulate")) or params.get("DryRun"))
@@ -332,6 +361,7 @@ class Aws:
             self.made_calls += 1
             self.changes += changes
         answer: dict[str, Any] = getattr(client, operation)(**params)
+        _check_sender(answer)
         return answer
 
     def _client(self, service: str) -> Any:
@@ -407,8 +437,23 @@ def _surely_not_landed(error: BaseException) -> bool:
     return _code(error) in _THROTTLED | {"ResourceContention", "ScalingActivityInProgress"}
 
 
+def _check_sender(answer: Any) -> None:
+    """Raises ResponseParserError for a page that a proxy sends in AWS's place.
+
+    With status 200 botocore reads one as an answer without members: a cluster without hosts, a roll without records.
+    """
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if "html" in str(headers.get("content-type", "")):
+        raise ResponseParserError("a page instead of an answer")
+
+
+def _call_of(service: str, operation: str) -> str:
+    """``ecs:ListTasks``, as a policy of IAM names it."""
+    return f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"
+
+
 def _ours(error: ClientError | BotoCoreError | ResponseParserError, service: str, operation: str) -> Exception:
-    call = f"{service}:{''.join(part.capitalize() for part in operation.split('_'))}"
+    call = _call_of(service, operation)
     code = _code(error)
     if code in _DENIED:
         where = (

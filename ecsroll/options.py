@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ecsroll.aws import Aws, Clients
     from ecsroll.events import Event
     from ecsroll.model import Policy
-    from ecsroll.render import QuietScreen
+    from ecsroll.render import LiveScreen, QuietScreen
     from ecsroll.result import Result
     from ecsroll.signals import Signals
     from ecsroll.sinks import Sinks
@@ -102,6 +102,8 @@ class Shared:
     """The reference to the secret that signs what webhooks get."""
     from_environment: frozenset[str] = frozenset()
     """The command's parameters that nobody typed: a variable says them."""
+    drawn: "LiveScreen | None" = None
+    """The picture that is on the terminal, once there is one."""
 
     @cached_property
     def file(self) -> PolicyFile:
@@ -124,7 +126,7 @@ class Shared:
         from ecsroll.aws import Aws, session
 
         clients = self.outside.clients or session(self.region, self.profile, call_timeout=call_timeout)
-        return Aws(clients, self.outside.clock, workers=self.outside.workers)
+        return Aws(clients, self.outside.clock, workers=self.outside.workers, trouble=None if self.quiet else self.say)
 
     def signals(self, policy: "Policy", what: str = "undoing what moves no task") -> "Signals | None":
         """How Ctrl-C and SIGTERM stop a roll; a test that is not the main thread goes without."""
@@ -132,9 +134,14 @@ class Shared:
 
         if threading.current_thread() is not threading.main_thread():
             return None
-        return Signals(
-            policy.stop_grace.total_seconds(), lambda line: print(line, file=self.outside.err, flush=True), what
-        )
+        return Signals(policy.stop_grace.total_seconds(), self.say, what)
+
+    def say(self, line: str) -> None:
+        """A line for whoever watches: above the picture, where one is drawn, which would be drawn over it."""
+        if self.drawn is not None:
+            self.drawn.remark(line)
+        else:
+            print(line, file=self.outside.err, flush=True)
 
     def screen(self, title: str, cluster: str, *, one_of_many: bool = False) -> "QuietScreen":
         """Where the story of a cluster is told; where several are told at once, every line says whose it is."""
@@ -146,7 +153,8 @@ class Shared:
             return QuietScreen()
         console = console_for(self.outside.err)
         if self.live and not one_of_many:
-            return LiveScreen(console, title)
+            self.drawn = LiveScreen(console, title)
+            return self.drawn
         return PlainScreen(console, self.verbose, f"{cluster}  " if one_of_many else "")
 
     def telling(self, places: Sequence[str] | None, signing: str | None) -> "Shared":

@@ -225,6 +225,10 @@ class LiveScreen(QuietScreen):
         self.last = picture(head, step, self.policy, tally.took, list(self.recent), self.console.width)
         self.live.update(self.last, refresh=True)
 
+    def remark(self, line: str) -> None:
+        """A line that stays, above the picture: rich moves the picture below it."""
+        self.console.print(Text(line), soft_wrap=True)
+
     def close(self) -> None:
         """Leave the last picture on the screen."""
         if self.live is not None:

@@ -1,10 +1,12 @@
 """How AWS is reached: the pace, the one retry, paging, and AWS's errors in our words. Small fakes, a given clock."""
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -209,6 +211,33 @@ def test_patience_ends() -> None:
     with pytest.raises(AwsUnavailable, match="ecs:ListTasks keeps failing: Rate exceeded"):
         oracle.aws(patience=60.0).call("ecs", "list_tasks")
     assert 60 < oracle.clock.seconds < 60 + 21
+
+
+def test_a_page_that_a_proxy_sends_with_status_200_is_no_answer_without_members() -> None:
+    page = {"ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {"content-type": "text/html; charset=utf-8"}}}
+    with pytest.raises(AwsUnavailable, match="ssm:GetParametersByPath keeps failing: the answer is none that AWS"):
+        Oracle([page]).aws(patience=5.0).pages("ssm", "get_parameters_by_path", "Parameters", Path="/ecsroll/prod")
+    assert Oracle([page, {"taskArns": ["a"]}]).aws().pages("ecs", "list_tasks", "taskArns") == ["a"]
+
+
+def test_a_call_that_fails_for_long_is_told_of_while_it_is_tried() -> None:
+    told: list[tuple[float, str]] = []
+    oracle = Oracle([refusal("Throttling", "Rate exceeded")])
+    aws = oracle.aws(patience=120.0, trouble=lambda line: told.append((oracle.clock.seconds, line)))
+    with pytest.raises(AwsUnavailable):
+        aws.call("ecs", "list_tasks")
+    assert 10 <= told[0][0] < 10 + 20
+    assert re.fullmatch(
+        r"ecs:ListTasks has been failing for \d\ds, and is tried for 120s: Rate exceeded", told[0][1]
+    ), told
+    assert 2 <= len(told) <= 4  # not at every try
+    assert all(later - before >= 30 for (before, _), (later, _) in pairwise(told))
+
+
+def test_a_call_that_fails_for_a_moment_is_nothing_to_tell_of() -> None:
+    told: list[str] = []
+    Oracle([refusal("Throttling")] * 3 + [{}]).aws(trouble=told.append).call("ecs", "list_tasks")
+    assert told == []
 
 
 @pytest.mark.parametrize("error", [refusal("ValidationError"), refusal("NotImplemented", status=501)])

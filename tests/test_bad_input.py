@@ -1,8 +1,9 @@
 """Bad input: one sentence on stderr, a hint, the right exit code, nothing changed; with --json a result line, too."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -290,9 +291,21 @@ def test_an_endpoint_that_can_not_be_reached(nobody: pytest.MonkeyPatch) -> None
     nobody.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     ran = ecsroll(None, *YES, "--region", "eu-west-1", "--json")
     assert (ran.code, ran.result["result"]) == (6, "error")
-    sentence, hint = sentence_and_hint(ran)
+    trouble, *lines = ran.err.splitlines()
+    assert re.search(r":\w+ has been failing for \d+s, and is tried for 120s: Could not connect", trouble)
+    sentence, _ = sentence_and_hint(replace(ran, err="\n".join(line for line in lines if "been failing" not in line)))
     assert "keeps failing" in sentence
-    assert hint
+
+
+def test_an_endpoint_that_is_no_address(nobody: pytest.MonkeyPatch) -> None:
+    nobody.setenv("AWS_ACCESS_KEY_ID", "x")
+    nobody.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    nobody.setenv("AWS_ENDPOINT_URL", "localhost:8080")
+    ran = ecsroll(None, *YES, "--region", "eu-west-1")
+    assert ran.code == 2
+    sentence, hint = sentence_and_hint(ran)
+    assert "Invalid endpoint: localhost:8080" in sentence
+    assert "AWS_ENDPOINT_URL" in hint
 
 
 def test_credentials_that_have_expired() -> None:

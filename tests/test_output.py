@@ -1,6 +1,7 @@
 """What comes out: JSON keys as documented, stdout and stderr kept apart, and pictures that can be read."""
 
 import re
+import signal
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,15 +14,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from ecsroll.aws import Aws
 from ecsroll.engine import Round
 from ecsroll.events import KINDS
 from ecsroll.model import Decision, Memory, Policy, Wait
-from ecsroll.render import console_for, picture
+from ecsroll.render import LiveScreen, console_for, picture
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from ecsroll.simulator.world import Refusal
+from ecsroll.tally import Tally
 from tests.builders import ago, group, new, old, roll, rolling, service, task
-from tests.console import Ran, Terminal, denying, ecsroll
+from tests.console import FakeClock, Ran, Terminal, denying, ecsroll
 from tests.scenarios import run_a_task
 
 JSON_PAGE = Path(__file__).parent.parent / "docs" / "json.md"
@@ -295,6 +298,34 @@ web  desired 10, 1 of them borrowed
 02:49:31  size       web min 10 max 12: room for 1 more than the 9 wanted, befo…
 02:58:02  terminate  i-0d3c5ab1e0f94e6c1 is empty; the group launches its succe…
 """
+
+
+def test_a_remark_stands_above_the_picture_which_is_drawn_anew_below_it() -> None:
+    shown = StringIO()
+    screen = LiveScreen(Console(file=shown, force_terminal=True, width=80), "ecsroll replace · prod")
+    screen.round(roll_of(9), Tally(), Aws(set_stage(GroupSet(hosts=1)).sim, FakeClock()))
+    before = shown.tell()
+    screen.remark("SIGINT: undoing what moves no task, at most 25s; once more stops at once")
+    after = shown.getvalue()[before:]
+    screen.close()
+    erased, remark, picture_again = (after.index(word) for word in ("\x1b[2K", "SIGINT", "ecsroll replace · prod"))
+    assert erased < remark < picture_again
+
+
+def test_ctrl_c_is_answered_above_the_picture() -> None:
+    stage = stage_of()
+
+    def press(call: Call) -> None:
+        if call.operation == "UpdateContainerInstancesState":
+            stage.sim.door.before.remove(press)
+            signal.raise_signal(signal.SIGINT)
+
+    stage.sim.door.before.append(press)
+    ran = ecsroll(stage, *ROLL, terminal=True)
+    assert ran.code == 130
+    before = ran.err[: ran.err.index("SIGINT: undoing what moves no task")]
+    assert "ecsroll replace · demo" in before
+    assert before.endswith("\x1b[2K")  # the picture was taken away; what is only printed is drawn over
 
 
 def test_nine_hosts_at_80_columns() -> None:
