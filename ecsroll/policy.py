@@ -37,6 +37,7 @@ PACE = "How fast"
 WHICH = "Which hosts, which image"
 CARE = "How careful"
 
+_IMAGE_ID = r"ami-[0-9a-zA-Z-]+"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -79,10 +80,17 @@ def choice(*words: str) -> Callable[[str], str]:
 
 def image(text: str) -> str:
     """``recommended``, ``keep``, ``previous`` or the id of an image. Raises ValueError with a sentence."""
-    if text not in {"recommended", "keep", "previous"} and not re.fullmatch(r"ami-[0-9a-zA-Z-]+", text):
+    if text not in {"recommended", "keep", "previous"} and not re.fullmatch(_IMAGE_ID, text):
         raise ValueError(
             f"{text!r} is no image: say recommended, keep, previous, or an id such as ami-0123456789abcdef0"
         )
+    return text
+
+
+def image_id(text: str) -> str:
+    """``ami-0123456789abcdef0``. Raises ValueError with a sentence."""
+    if not re.fullmatch(_IMAGE_ID, text):
+        raise ValueError(f"{text!r} is no image: give an id such as ami-0123456789abcdef0")
     return text
 
 
@@ -186,6 +194,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="deny-ami",
         becomes="denied_images",
+        read=image_id,
         kind="many",
         panel=WHICH,
         help="Never launch this image; may be given several times.",
@@ -445,7 +454,12 @@ def _read(setting: Setting, value: str | bool | Sequence[str]) -> Any:
         raise _misfit(value, "a value")
     if setting.kind == "many":
         words = [value] if isinstance(value, str) else [str(word) for word in value]
-        return setting.read_all(words) if setting.read_all else tuple(map(setting.read, words))
+        if setting.read_all:
+            return setting.read_all(words)
+        empty = next((word for word in words if not word.strip()), None)
+        if empty is not None:  # no alarm, because a script's variable was not set, is not what anybody wanted
+            raise ValueError(f"{empty!r} is empty: a variable in a script may be unset")
+        return tuple(map(setting.read, words))
     if not isinstance(value, str):
         raise _misfit(value, "one value")
     return setting.read(value)
