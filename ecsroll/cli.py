@@ -43,6 +43,7 @@ from ecsroll.options import (
     command,
     confirmation,
     named,
+    readable,
 )
 from ecsroll.policy import SETTINGS
 
@@ -58,6 +59,10 @@ class _Interrupted(Exception):  # noqa: N818 - it is no error
 
 
 class _Commands(TyperGroup):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        readable(self.get_params(ctx))
+        super().format_help(ctx, formatter)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -72,7 +77,9 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     help="Replaces the EC2 hosts of ECS clusters without hurting what runs on them.",
-    epilog="Exit codes: 0 done, 2 usage, 3 not found, 4 refused, 5 halted safely, 6 AWS, 7 held, 8 outdated.",
+    epilog="To see it work: ecsroll demo. Then: ecsroll plan --cluster NAME, which changes nothing.\n\n"
+    "Exit codes: 0 done, 1 a bug, 2 usage, 3 not found, 4 refused, 5 halted safely, 6 AWS, 7 held, 8 outdated, "
+    "130 interrupted.",
 )
 
 
@@ -291,6 +298,7 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
     on_ami: Annotated[
         str,
         typer.Option(
+            metavar="WORD",
             envvar="ECSROLL_ON_AMI",
             help="What to do about a newer image: notify, plan (what a roll would do), or replace.",
         ),
@@ -300,12 +308,17 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
         typer.Option("--once", envvar="ECSROLL_ONCE", help="Empty the queue, look at the images once, and leave."),
     ] = False,
     ami_interval: Annotated[
-        str, typer.Option(envvar="ECSROLL_AMI_INTERVAL", help="Time between two looks at AWS's image parameters.")
+        str,
+        typer.Option(
+            metavar="TIME", envvar="ECSROLL_AMI_INTERVAL", help="Time between two looks at AWS's image parameters."
+        ),
     ] = "5m",
     visibility: Annotated[
         str,
         typer.Option(
-            envvar="ECSROLL_VISIBILITY", help="How long a message is nobody else's; extended while a roll goes on."
+            metavar="TIME",
+            envvar="ECSROLL_VISIBILITY",
+            help="How long a message is nobody else's; extended while a roll goes on.",
         ),
     ] = "5m",
     restarts: Restarts = False,
@@ -337,7 +350,10 @@ def events(
     cluster: OneCluster,
     queue: Queue = None,
     since: Annotated[
-        str, typer.Option(envvar="ECSROLL_SINCE", help="Begin with what happened this long ago; ECS forgets after 1h.")
+        str,
+        typer.Option(
+            metavar="TIME", envvar="ECSROLL_SINCE", help="Begin with what happened this long ago; ECS forgets after 1h."
+        ),
     ] = "1h",
     once: Annotated[
         bool, typer.Option("--once", envvar="ECSROLL_ONCE", help="Show what has happened, and leave.")
@@ -461,14 +477,29 @@ def demo(
     shared: Shared,
     speed: Annotated[
         float,
-        typer.Option(help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.", min=0),
+        typer.Option(
+            metavar="N",
+            envvar="ECSROLL_SPEED",
+            help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.",
+            min=0,
+        ),
     ] = 60.0,
-    seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", envvar="ECSROLL_SEED", help="Another seed, another day.")] = 1,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C.")
+        bool,
+        typer.Option(
+            "--serve", envvar="ECSROLL_SERVE", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C."
+        ),
     ] = False,
     port: Annotated[
-        int | None, typer.Option(help="Port of 127.0.0.1 for --serve; without it, a free one.", min=0, max=65535)
+        int | None,
+        typer.Option(
+            metavar="N",
+            envvar="ECSROLL_PORT",
+            help="Port of 127.0.0.1 for --serve; without it, a free one.",
+            min=0,
+            max=65535,
+        ),
     ] = None,
 ) -> None:
     """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
+from typer.core import TyperCommand
 
 from ecsroll.clock import Clock, SystemClock
 from ecsroll.errors import UsageError
@@ -65,6 +66,7 @@ __all__ = [
     "command",
     "confirmation",
     "named",
+    "readable",
 ]
 
 
@@ -213,21 +215,51 @@ def _whoami() -> str:
     return f"{user}@{socket.gethostname()} (process {os.getpid()})"
 
 
+# Help --------------------------------------------------------------------------------------------------------------
+
+
+def readable(options: Sequence[Any]) -> None:
+    """Leave out of their help what takes the room of sentences at 80 columns, and is told once for all of them.
+
+    To be called just before it is shown: a process ends with that.
+    """
+    for option in options:
+        option.show_envvar, option.secondary_opts = False, []
+        if option.is_flag:
+            option.metavar = ""  # else "<bool>", as if it took a value
+
+
+class _Command(TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        readable(self.get_params(ctx))
+        super().format_help(ctx, formatter)
+
+
+_EPILOG = "TIME is 90s, 15m, 2h or 3d. Each option can be an environment variable: --max-surge is ECSROLL_MAX_SURGE."
+_FLAGS = " --no-all takes back what ecsroll.toml says of --all, and so for the other flags of a policy."
+
+
 # Options -----------------------------------------------------------------------------------------------------------
 
 _AWS = "AWS and output"
-OneCluster = Annotated[str, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")]
+OneCluster = Annotated[
+    str, typer.Option("--cluster", metavar="NAME", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name.")
+]
 AnyCluster = Annotated[
-    str | None, typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name; without it, any.")
+    str | None,
+    typer.Option(
+        "--cluster", metavar="NAME", envvar="ECSROLL_CLUSTER", help="The ECS cluster's name; without it, any."
+    ),
 ]
 Clusters = Annotated[
     list[str] | None,
-    typer.Option("--cluster", envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times."),
+    typer.Option("--cluster", metavar="NAME", envvar="ECSROLL_CLUSTER", help="A cluster; may be given several times."),
 ]
 Tell = Annotated[
     list[str] | None,
     typer.Option(
         "--tell",
+        metavar="PLACE",
         envvar="ECSROLL_TELL",
         help="Tell facts to arn:aws:sns:..., bus:NAME, slack:REFERENCE, webhook:URL, lines:PATH or log; "
         "may be given several times.",
@@ -237,6 +269,7 @@ WebhookSecret = Annotated[
     str | None,
     typer.Option(
         "--webhook-secret",
+        metavar="SECRET",
         envvar="ECSROLL_WEBHOOK_SECRET",
         help="Sign what webhooks get with this secret: env:NAME, ssm:/parameter or secret:name.",
     ),
@@ -245,11 +278,14 @@ Publish = Annotated[
     str | None,
     typer.Option(
         "--publish",
+        metavar="TOPIC",
         envvar="ECSROLL_PUBLISH",
         help="Tell this SNS topic of what is outdated, in the schema of AWS's ECS topic.",
     ),
 ]
-Queue = Annotated[str | None, typer.Option("--queue", envvar="ECSROLL_QUEUE", help="The address of the SQS queue.")]
+Queue = Annotated[
+    str | None, typer.Option("--queue", metavar="URL", envvar="ECSROLL_QUEUE", help="The address of the SQS queue.")
+]
 Restarts = Annotated[
     bool,
     typer.Option(
@@ -262,6 +298,7 @@ Topics = Annotated[
     list[str] | None,
     typer.Option(
         "--topic",
+        metavar="TOPIC",
         envvar="ECSROLL_TOPIC",
         help="Also believe this SNS topic of another account; may be given several times.",
     ),
@@ -270,10 +307,12 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", envvar="ECSROLL_YES", help="Do
 
 
 Region = Annotated[
-    str | None, typer.Option("--region", envvar="ECSROLL_REGION", help="AWS region.", rich_help_panel=_AWS)
+    str | None,
+    typer.Option("--region", metavar="NAME", envvar="ECSROLL_REGION", help="AWS region.", rich_help_panel=_AWS),
 ]
 Profile = Annotated[
-    str | None, typer.Option("--profile", envvar="ECSROLL_PROFILE", help="AWS profile.", rich_help_panel=_AWS)
+    str | None,
+    typer.Option("--profile", metavar="NAME", envvar="ECSROLL_PROFILE", help="AWS profile.", rich_help_panel=_AWS),
 ]
 Json = Annotated[
     bool,
@@ -295,6 +334,7 @@ Config = Annotated[
     str | None,
     typer.Option(
         "--config",
+        metavar="FILE",
         envvar="ECSROLL_CONFIG",
         help="The policy file; without it, ecsroll.toml in this folder if there is one.",
         rich_help_panel=_AWS,
@@ -312,11 +352,14 @@ _SHARED: Mapping[str, tuple[Any, Any]] = {
 
 
 # What a policy of IAM is to be for
-Account = Annotated[str | None, typer.Option(envvar="ECSROLL_ACCOUNT", help="The account's 12 digits.")]
+Account = Annotated[
+    str | None, typer.Option(metavar="DIGITS", envvar="ECSROLL_ACCOUNT", help="The account's 12 digits.")
+]
 ImageParameters = Annotated[
     list[str] | None,
     typer.Option(
         "--image-parameter",
+        metavar="NAME",
         envvar="ECSROLL_IMAGE_PARAMETER",
         help="A parameter, tagged ecsroll:group, that a template names.",
     ),
@@ -325,6 +368,7 @@ LaunchTemplates = Annotated[
     list[str] | None,
     typer.Option(
         "--launch-template",
+        metavar="ID",
         envvar="ECSROLL_LAUNCH_TEMPLATE",
         help="The id of a template that names the image itself.",
     ),
@@ -337,11 +381,13 @@ LaunchConfigurations = Annotated[
 ]
 HostRoles = Annotated[
     list[str] | None,
-    typer.Option("--host-role", envvar="ECSROLL_HOST_ROLE", help="The role that these give to hosts."),
+    typer.Option("--host-role", metavar="ARN", envvar="ECSROLL_HOST_ROLE", help="The role that these give to hosts."),
 ]
 Alarms = Annotated[
     list[str] | None,
-    typer.Option("--alarm", envvar="ECSROLL_ALARM", help="An alarm that stops the roll: it has to be seen."),
+    typer.Option(
+        "--alarm", metavar="NAME", envvar="ECSROLL_ALARM", help="An alarm that stops the roll: it has to be seen."
+    ),
 ]
 ReadOnly = Annotated[
     bool, typer.Option("--read-only", envvar="ECSROLL_READ_ONLY", help="For the commands that change nothing.")
@@ -358,6 +404,7 @@ def _option(setting: Setting) -> Any:
             names,
             envvar=setting.variable,
             help=setting.help,
+            metavar=setting.takes,
             rich_help_panel=setting.panel,
             show_default=bool(setting.default),
         ),
@@ -397,7 +444,8 @@ def command(
         ]
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {entry.name: entry.annotation for entry in parameters}
-        return app.command(name)(called)
+        flags = _FLAGS if any(entry.kind == "flag" for entry in chosen) else ""
+        return app.command(name, cls=_Command, epilog=_EPILOG + flags)(called)
 
     return made
 

@@ -1,11 +1,12 @@
 """``ecsroll replace`` from the words to the exit code, on a stage; and what all commands have in common."""
 
+import re
 from collections.abc import Callable
 from io import StringIO
 
 import pytest
 
-from ecsroll.cli import run
+from ecsroll.cli import app, run
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from ecsroll.simulator.world import Refusal
@@ -295,6 +296,25 @@ def test_whoever_reads_the_output_may_go_away(stream: type[Gone]) -> None:
     there = outside(stage_of(age=0))
     there.out = stream()
     assert run(ROLL, there) == 130
+
+
+EVERY = sorted(
+    str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback
+)
+
+
+@pytest.mark.parametrize("command", ["", *EVERY])
+def test_the_help_can_be_read_at_80_columns(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert ecsroll(None, *filter(None, [command]), "--help").code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [
+        line for line in lines if "…" in line or re.search(r"<\w", line)
+    ] == []  # no name is cut off, no yes or no has a type
+    assert len(lines) < 150  # there is room for sentences beside the options
 
 
 HELP: dict[str, Callable[[str], bool]] = {

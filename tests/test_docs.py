@@ -96,8 +96,8 @@ def test_every_command_and_every_option_has_a_help() -> None:
         assert [option.name for option in options(command) if not option.help] == []
 
 
-def test_every_option_of_a_policy_has_its_environment_variable() -> None:
-    for name in ("replace", "check-ami", "status"):
+def test_every_option_has_its_environment_variable() -> None:
+    for name in commands():
         missing = [option.name for option in options(commands()[name]) if option.name != "help" and not option.envvar]
         assert missing == []
         for option in options(commands()[name]):
