@@ -416,7 +416,7 @@ def _carry_out(
 @command(app, settings=("asg",))
 def status(shared: Shared, given: Given, cluster: OneCluster) -> None:
     """Show where a roll stands, what it waits for, and what is owed. Changes nothing."""
-    from ecsroll.commands import status as standing
+    from ecsroll.standing import status as standing
 
     named(cluster)
     shared.finish(standing(shared.at(cluster).aws(), cluster, given.policy(shared.file.layers(cluster))))

@@ -33,7 +33,7 @@ from ecsroll.ledger import Roll
 from ecsroll.model import Decision, Finding, Memory, Note, Policy, Snapshot, Wait
 from ecsroll.notices import notice_text
 from ecsroll.observe import Observer
-from ecsroll.policy import noted
+from ecsroll.policy import again, noted
 from ecsroll.preflight import preflight
 from ecsroll.result import Result, of_error, of_interruption
 from ecsroll.tally import Tally
@@ -47,8 +47,9 @@ __all__ = [
     "check_ami",
     "check_same",
     "intended",
+    "plain_wait",
     "replace_hosts",
-    "status",
+    "still_outdated",
 ]
 
 
@@ -86,7 +87,7 @@ class _Story:
         self.tally.read(step.seen)
         waits = tuple((wait.kind, wait.subject, wait.reason) for wait in step.decision.waits)
         if waits and waits != self.waits:
-            facts = {"waits": [_plain_wait(wait) for wait in step.decision.waits]}
+            facts = {"waits": [plain_wait(wait) for wait in step.decision.waits]}
             self.screen.event(Event(kind="waiting", at=step.seen.at, facts=facts))
         self.waits = waits
         self.screen.round(step, self.tally, self.aws)
@@ -196,7 +197,8 @@ def _end(there: Observer, epoch: int) -> Result | None:
     if roll is None:
         return _nothing_to_end(there.cluster)
     if roll.epoch != epoch:
-        hint = f"ecsroll status --cluster {there.cluster} shows it; ecsroll abort ends it"
+        name = there.cluster
+        hint = f"ecsroll status --cluster {name} shows it; ecsroll abort --cluster {name} ends it"
         raise Refused(f"roll {epoch} has ended meanwhile, and roll {roll.epoch} was begun", hint=hint)
     there.records.write_roll(replace(roll, aborting=True))
     return None
@@ -222,16 +224,15 @@ def check_same(cluster: str, roll: Roll | None, policy: Policy) -> None:
         hint = f"ecsroll abort --cluster {cluster} finishes that; then replace again"
         raise Refused(f"roll {roll.epoch} is being ended", hint=hint)
     if roll.back != policy.back:
-        verb, what = ("rollback", "a rollback") if roll.back else ("replace", "no rollback, and one")
-        hint = f"ecsroll {verb} --cluster {cluster} goes on with it; ecsroll abort ends it"
+        what = "a rollback" if roll.back else "no rollback, and one"
+        hint = f"{again(cluster, roll)} goes on with it; ecsroll abort --cluster {cluster} ends it"
         raise Refused(f"roll {roll.epoch} is {what} that is not finished", hint=hint)
     was, now = roll.policy, noted(policy)
     if was != now:
-        words = " ".join(option if value == "yes" else f"{option} {value}" for option, value in was.items())
         changed = ", ".join(sorted(option for option in {*was, *now} if was.get(option) != now.get(option)))
         raise Refused(
             f"roll {roll.epoch} is not finished, and was begun with another {changed}",
-            hint=f"go on as begun (ecsroll replace --cluster {cluster} {words}), or end it first (ecsroll abort)",
+            hint=f"{again(cluster, roll)} goes on as begun; ecsroll abort --cluster {cluster} ends it first",
         )
 
 
@@ -241,7 +242,8 @@ def _check_instances(seen: Snapshot, policy: Policy) -> None:
     if unknown and seen.roll is None:
         groups = ", ".join(seen.groups)
         raise NotFound(
-            f"{', '.join(unknown)} is no host of {groups}", hint="ecsroll status shows the groups; check --asg"
+            f"{', '.join(unknown)} is no host of {groups}",
+            hint=f"ecsroll status --cluster {seen.cluster} shows the groups; check --asg",
         )
 
 
@@ -274,8 +276,8 @@ class Run:
             told = of_error(self._as_met(error), command=self.command, cluster=self.cluster)
             result = _cut_off(told, story, self.policy)
         except KeyboardInterrupt:
-            again = f"ecsroll {self.command} --cluster {self.cluster} (goes on where this stopped)"
-            stopped = of_interruption(command=self.command, cluster=self.cluster, after=again)
+            goes_on = f"{self._again} (goes on where this stopped)"
+            stopped = of_interruption(command=self.command, cluster=self.cluster, after=goes_on)
             result = _cut_off(stopped, story, self.policy)
         else:
             result = _result(self.command, self.cluster, decision, (), story.tally, self.aws)
@@ -286,13 +288,21 @@ class Run:
         if isinstance(error, AwsRefusal) and error.code == "ClusterNotFoundException":
             hint = f"ecsroll abort --cluster {self.cluster} (gives back what was borrowed)"
             return Halted(f"the cluster {self.cluster!r} was deleted while the roll went on", hint=hint)
-        again = f"ecsroll {self.command} --cluster {self.cluster}"
         if isinstance(error, AwsRefusal) and "AutoScalingGroup name not found" in error.sentence:
             # Deleted between the look and the call: the next life sees that it is gone, and what that means.
-            return Halted(f"a group was deleted while the roll went on: {error}", hint=f"{again} (goes on without it)")
+            return Halted(
+                f"a group was deleted while the roll went on: {error}", hint=f"{self._again} (goes on without it)"
+            )
         if isinstance(error, AwsUnavailable):
-            error.hint = f"{again} ({error.hint})"
+            error.hint = f"{self._again} ({error.hint})"
         return error
+
+    @property
+    def _again(self) -> str:
+        """The same command once more."""
+        if self.command == "replace":
+            return again(self.cluster, None, self.policy)
+        return f"ecsroll {self.command} --cluster {self.cluster}"
 
     @contextmanager
     def _holding(self, observer: Observer) -> Iterator[Ways]:
@@ -318,11 +328,18 @@ def _bury_lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> None:
 def _lease(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Lease:
     def watching(seen: Standing, patience: float) -> None:
         until = aws.clock.now() + timedelta(seconds=patience)
-        reason = f"{seen.holder or 'somebody'} holds it (epoch {seen.epoch}): dead, if it is not renewed by then"
+        reason = f"{seen.holder or 'somebody'} holds it (epoch {seen.epoch}): dead, if it is not renewed"
         wait = Wait(kind="lease", subject=cluster, reason=reason, since=aws.clock.now(), until=until)
-        screen.event(Event(kind="waiting", at=aws.clock.now(), facts={"waits": [_plain_wait(wait)]}))
+        screen.event(Event(kind="waiting", at=aws.clock.now(), facts={"waits": [plain_wait(wait)]}))
 
-    return Lease(aws, cluster, policy.by or "somebody", ttl=policy.lease_ttl.total_seconds(), watching=watching)
+    return Lease(
+        aws,
+        cluster,
+        policy.by or "somebody",
+        ttl=policy.lease_ttl.total_seconds(),
+        windows=tuple(window.said for window in policy.windows),
+        watching=watching,
+    )
 
 
 @contextmanager
@@ -343,13 +360,13 @@ def _cut_off(result: Result, story: _Story, policy: Policy) -> Result:
     seen = step.seen
     noted = {action.ledger.group: action.ledger for action in step.decision.actions if isinstance(action, Note)}
     pages = {**seen.ledgers, **noted}
-    remaining = sum(_outdated(seen, policy).values())
+    remaining = sum(still_outdated(seen, policy).values())
     at_first = sum(page.old for page in pages.values())
     return replace(
         result,
         replaced=(seen.roll.replaced if seen.roll else 0) + max(0, at_first - remaining),
         remaining=remaining,
-        owed=tuple(entry for page in pages.values() for entry in owed(page)),
+        owed=tuple(entry for page in pages.values() for entry in owed(page, result.command)),
         more={"figures": _figures(story.tally, story.aws)},
     )
 
@@ -407,7 +424,8 @@ def _figures(tally: Tally, aws: Aws) -> dict[str, Any]:
     }
 
 
-def _plain_wait(wait: Wait) -> dict[str, Any]:
+def plain_wait(wait: Wait) -> dict[str, Any]:
+    """A wait as JSON: keys as in docs/json.md."""
     return {
         "kind": wait.kind,
         "subject": wait.subject,
@@ -417,67 +435,9 @@ def _plain_wait(wait: Wait) -> dict[str, Any]:
     }
 
 
-# status ----------------------------------------------------------------------------------------------------------
-
-
-def status(aws: Aws, cluster: str, policy: Policy) -> Result:
-    """Where a roll stands, what it would do or wait for next, what is owed. Changes nothing."""
-    observer = Observer(aws, cluster, policy.groups)
-    seen = observer.look()
-    images = seen.roll.images if seen.roll else {}
-    policy = replace(policy, images=images)
-    decision, _ = decide(seen, Memory(), policy)
-    pages = seen.ledgers.values()
-    outdated = _outdated(seen, policy)
-    verb = (
-        "replace" if not seen.roll else "abort" if seen.roll.aborting else "rollback" if seen.roll.back else "replace"
-    )
-    goes_on = f"ecsroll {verb} --cluster {cluster} (goes on with it)"
-    return Result(
-        command="status",
-        result="done",
-        exit_code=EXIT_OK,
-        cluster=cluster,
-        reason=_standing(seen),
-        next=goes_on if seen.roll else f"ecsroll check-ami --cluster {cluster} (shows what is outdated)",
-        replaced=seen.roll.replaced if seen.roll else 0,
-        remaining=sum(outdated.values()),
-        owed=tuple(entry for page in pages for entry in owed(page)),
-        findings=tuple(observer.findings.values()),
-        more={
-            "groups": [_plain_group(seen, name, outdated) for name in seen.groups],
-            "waits": [_plain_wait(wait) for wait in decision.waits] if seen.roll else [],
-        },
-    )
-
-
-def _outdated(seen: Snapshot, policy: Policy) -> dict[str, int]:
+def still_outdated(seen: Snapshot, policy: Policy) -> dict[str, int]:
     """Hosts that a roll under way still has to replace; empty without one, as nothing says then what is outdated."""
     return outdated_by_group(seen, policy) if seen.roll else {}
-
-
-def _standing(seen: Snapshot) -> str:
-    if seen.roll is None:
-        return "no roll is under way"
-    done = f"groups finished: {len(seen.roll.finished)} of {len(seen.roll.groups)}"
-    by = f" by {seen.roll.by}" if seen.roll.by else ""
-    return f"roll {seen.roll.epoch}, begun {seen.roll.began:%Y-%m-%d %H:%M:%S}Z{by}: {done}"
-
-
-def _plain_group(seen: Snapshot, name: str, outdated: Mapping[str, int]) -> dict[str, Any]:
-    group = seen.groups[name]
-    hosts = seen.of(group)
-    return {
-        "group": name,
-        "desired": group.desired,
-        "min": group.min,
-        "max": group.max,
-        "hosts": len([host for host in hosts if host.live]),
-        "serving": sum(host.serves for host in hosts),
-        "draining": sum(host.draining for host in hosts),
-        "outdated": outdated.get(name),
-        "launches": [launches.image for launches in group.launches],
-    }
 
 
 # check-ami -------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from ecsroll.model import (
     Verdict,
     Wait,
 )
-from ecsroll.policy import noted
+from ecsroll.policy import again, noted
 from ecsroll.stop import HALT, gate, point_back, undo_drains
 from ecsroll.turn import (
     PATIENCE,
@@ -135,10 +135,10 @@ def _without(seen: Snapshot, roll: Roll, memory: Memory, name: str) -> tuple[Dec
     since = memory.waiting.get(f"group:{name}", seen.at)
     page = seen.ledgers.get(name)
     if memory.stop is not None:
-        verb = "abort" if roll.aborting else "replace"
-        again = f"ecsroll {verb} --cluster {seen.cluster} (goes on where this stopped)"
-        owed = asg.owed(page, verb) if page else ()
-        return Decision(verdict=Verdict(result="interrupted", reason=memory.stop.reason, next=again, owed=owed)), memory
+        goes_on = f"{again(seen.cluster, roll)} (goes on where this stopped)"
+        owed = asg.owed(page, roll.verb) if page else ()
+        verdict = Verdict(result="interrupted", reason=memory.stop.reason, next=goes_on, owed=owed)
+        return Decision(verdict=verdict), memory
     if seen.at - since < PATIENCE:
         until = since + PATIENCE
         wait = Wait(kind="group", subject=name, reason=f"{name} is not there any more", since=since, until=until)
@@ -162,7 +162,6 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
         return Decision(actions=(OpenRoll(roll=replace(roll, finished=finished), why=why),))
     foreign = sum(len(turn.foreign) for turn in turns)
     standby = 0 if roll.aborting else sum(len(turn.standby) for turn in turns)
-    again = f"ecsroll replace --cluster {seen.cluster}"
     left: dict[str, str] = {}
     if foreign:
         left[f"{foreign} outdated host(s) were skipped: somebody else drains them"] = "once they are ACTIVE or gone"
@@ -174,7 +173,8 @@ def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
     if roll.gone and not roll.aborting:
         left[f"{len(roll.gone)} group(s) were deleted while the roll went on: {names}"] = f"once {names} is there again"
     if left:
-        verdict = Verdict(result="halted", reason="; ".join(left), next=f"{again} ({', '.join(left.values())})")
+        once_more = again(seen.cluster, replace(roll, aborting=False))
+        verdict = Verdict(result="halted", reason="; ".join(left), next=f"{once_more} ({', '.join(left.values())})")
     elif roll.aborting:
         verdict = Verdict(result="done", reason="the roll was ended, everything was given back")
     else:

@@ -22,7 +22,7 @@ from typing import Any
 from ecsroll.aws import Aws
 from ecsroll.errors import AwsRefusal, Held
 
-__all__ = ["Lease", "Standing", "standing"]
+__all__ = ["Lease", "Standing", "patience", "standing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Standing:
     since: str
     ttl: float
     released: bool
+    windows: tuple[str, ...] = ()
+    """As the holder was given them: who asks what a roll waits for has to know them."""
+    renewed: datetime | None = None
+    """When it was last written, by AWS's clock."""
 
     @property
     def free(self) -> bool:
@@ -59,6 +63,8 @@ class Lease:
     """When (steady clock) the last confirmed creation or renewal was begun."""
     since: datetime | None = None
     nonce: str = field(default="")
+    windows: tuple[str, ...] = ()
+    """When the holder may drain hosts, as it was given: for people."""
     watching: Callable[[Standing, float], None] = lambda _, __: None
     """Told when a holder is being watched, and for how many seconds at most: a roll never waits silently."""
 
@@ -92,17 +98,17 @@ class Lease:
     def _watch(self, seen: Standing) -> None:
         """Return when the lease is dead or released; raise Held when its holder is alive."""
         began = self.aws.clock.elapsed()
-        patience = seen.ttl + min(10.0, seen.ttl / 12)
-        self.watching(seen, patience)
+        limit = patience(seen.ttl)
+        self.watching(seen, limit)
         asked = began
-        while asked - began <= patience:  # the look that judges has to begin after that: an answer may take its time
+        while asked - began <= limit:  # the look that judges has to begin after that: an answer may take its time
             self.aws.clock.sleep(max(0.2, seen.ttl / 10))
             asked = self.aws.clock.elapsed()
             now = standing(self.aws, self.cluster)
             if now.epoch == seen.epoch and now.released:
                 return
             if (now.epoch, now.version) != (seen.epoch, seen.version):
-                raise _held(now)
+                raise _held(self.cluster, now)
 
     def _create(self, epoch: int) -> bool:
         """Whether we won this epoch. A lost answer is no riddle: the nonce in the parameter tells whose it is."""
@@ -148,11 +154,11 @@ class Lease:
         self.aws.patience = self.ttl - self.longest_call - self._age() - self.aws.longest_wait
         now = standing(self.aws, self.cluster)
         if now.epoch != self.epoch or now.nonce != self.nonce:
-            raise _held(now)
+            raise _held(self.cluster, now)
         begun = self.aws.clock.elapsed()
         self._put(self.epoch, overwrite=True)
         if not self._confirm(self.epoch, begun):
-            raise _held(standing(self.aws, self.cluster))
+            raise _held(self.cluster, standing(self.aws, self.cluster))
 
     def release(self) -> None:
         """Say that nobody holds the cluster. Written, not deleted: only a later holder deletes older epochs."""
@@ -181,6 +187,7 @@ class Lease:
             "since": self.since.isoformat() if self.since else "",
             "ttl": self.ttl,
             "released": released,
+            "windows": list(self.windows),
         }
         self.aws.call(
             "ssm",
@@ -190,6 +197,11 @@ class Lease:
             Type="String",
             Overwrite=overwrite,
         )
+
+
+def patience(ttl: float) -> float:
+    """Seconds without a renewal after which a holder is dead."""
+    return ttl + min(10.0, ttl / 12)
 
 
 def standing(aws: Aws, cluster: str) -> Standing:
@@ -222,6 +234,8 @@ def _read(said: dict[str, Any], epoch: int) -> Standing:
             str(text["since"]),
             float(text["ttl"]),
             released=bool(text["released"]),
+            windows=tuple(map(str, text.get("windows", ()))),  # older versions say nothing of them
+            renewed=said.get("LastModifiedDate"),
         )
     except (ValueError, KeyError, TypeError):
         # Written by hand or another version: nobody's, held until it has been watched for a default TTL.
@@ -233,9 +247,9 @@ def _names(aws: Aws, cluster: str) -> list[str]:
     return [said["Name"] for said in aws.pages("ssm", "get_parameters_by_path", "Parameters", Path=path)]
 
 
-def _held(now: Standing) -> Held:
+def _held(cluster: str, now: Standing) -> Held:
     since = f" since {now.since[:19].replace('T', ' ')}Z" if now.since else ""
     return Held(
         f"another roll holds the cluster: {now.holder or 'somebody'}{since} (epoch {now.epoch})",
-        hint="ecsroll status shows it; it frees the cluster when it ends, or dies and its lease runs out",
+        hint=f"ecsroll status --cluster {cluster} shows it; it ends by itself, or dies and its lease runs out",
     )

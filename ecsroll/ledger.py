@@ -175,6 +175,11 @@ class Roll:
     """Hosts of finished groups that were given up."""
     by: str = ""
 
+    @property
+    def verb(self) -> str:
+        """The command that goes on with it."""
+        return "abort" if self.aborting else "rollback" if self.back else "replace"
+
 
 def text_of(page: Ledger | Roll) -> str:
     """The page as it is written.

@@ -17,7 +17,7 @@ from ecsroll.habits import Habit, Habits, learn
 from ecsroll.lease import standing
 from ecsroll.model import Finding, Memory, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
-from ecsroll.policy import spelled
+from ecsroll.policy import command, spelled
 from ecsroll.preflight import allowed
 from ecsroll.rehearsal import Moves, Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
@@ -62,7 +62,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
         findings = (*findings, _unrehearsable(cluster, error))
     findings = _once(allowed(findings, policy.allow))
     screen.intend(seen, policy, outdated, findings)
-    return _result(seen, outdated, forecast, findings)
+    return _result(seen, outdated, forecast, findings, policy)
 
 
 def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -119,7 +119,11 @@ def _mend(halted: Rehearsal) -> str:
 
 
 def _result(
-    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast | None, findings: tuple[Finding, ...]
+    seen: Snapshot,
+    outdated: Mapping[str, int],
+    forecast: Forecast | None,
+    findings: tuple[Finding, ...],
+    policy: Policy,
 ) -> Result:
     blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
     hosts = sum(outdated.values())
@@ -129,7 +133,7 @@ def _result(
         exit_code=Refused.exit_code if blocking else EXIT_OK,
         cluster=seen.cluster,
         reason=f"{blocking.code} {blocking.subject}: {blocking.measured}" if blocking else _sentence(hosts, forecast),
-        next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
+        next=blocking.fix if blocking else command(seen.cluster, policy),
         remaining=hosts,
         findings=findings,
         more={"plan": _plain(forecast, seen.at) if forecast else None},

@@ -5,13 +5,15 @@ Each policy option is one row of ``SETTINGS``. From it come the option ``--max-s
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
 from ecsroll.codes import code
 from ecsroll.errors import UsageError
+from ecsroll.ledger import Roll
 from ecsroll.model import Amount, Patience, Policy
 from ecsroll.window import Window, windows
 
@@ -22,8 +24,10 @@ __all__ = [
     "WHICH",
     "Layer",
     "Setting",
+    "again",
     "amount",
     "choice",
+    "command",
     "duration",
     "noted",
     "number",
@@ -513,6 +517,36 @@ def noted(policy: Policy) -> dict[str, str]:
     """What a roll writes down of its policy: what a rerun can not change (DESIGN 7)."""
     said = {setting.option: _said(getattr(policy, setting.becomes)) for setting in SETTINGS if setting.noted}
     return {option: value for option, value in said.items() if value}
+
+
+def again(cluster: str, roll: Roll | None, policy: Policy | None = None) -> str:
+    """The command that goes on with a roll, to be pasted: with what was noted of it, or a rerun is refused.
+
+    Before a roll is on record it is the policy's command.
+    """
+    said = roll.policy if roll else noted(policy) if policy else {}
+    verb = roll.verb if roll else "replace"
+    return " ".join(["ecsroll", verb, "--cluster", shlex.quote(cluster), *(_words(said) if verb == "replace" else ())])
+
+
+def command(cluster: str, policy: Policy) -> str:
+    """The ``replace`` that means this policy, to be pasted: what the environment and the file say needs no words."""
+    given = [setting for setting in SETTINGS if policy.sources.get(setting.name) == "given"]
+    said = {setting.option: _said(getattr(policy, setting.becomes)) or "no" for setting in given}
+    return " ".join(["ecsroll replace --cluster", shlex.quote(cluster), *_words(said)])
+
+
+def _words(said: Mapping[str, str]) -> Iterator[str]:
+    """Settings as they are typed; defaults need not be."""
+    for setting in SETTINGS:
+        value = said.get(setting.option, setting.default)
+        if value == setting.default:
+            continue
+        if setting.kind == "flag":
+            yield setting.option if value == "yes" else f"--no-{setting.name}"
+        else:
+            words = value.split() if setting.kind == "many" and not setting.read_all else [value]
+            yield from (part for word in words for part in (setting.option, shlex.quote(word)))
 
 
 def _said(value: Any) -> str:

@@ -102,7 +102,7 @@ def sentence(event: Event) -> str:  # noqa: C901 - a line a kind
         case "roll_progressed" | "roll_closed":
             return f"close      {facts['why']}"
         case "waiting":
-            return "\n".join(f"wait       {_waited_for(wait)}" for wait in facts["waits"])
+            return "\n".join(f"wait       {_waited_for(wait)}{_at_most(wait, event.at)}" for wait in facts["waits"])
         case _:
             return watched(event)
 
@@ -110,6 +110,14 @@ def sentence(event: Event) -> str:  # noqa: C901 - a line a kind
 def _waited_for(wait: Mapping[str, Any]) -> str:
     """A wait as a sentence. What a host still lacks is said of it; anything else is a remark on it."""
     return f"{wait['subject']}{' ' if wait['kind'] == 'boot' else ': '}{wait['reason']}"
+
+
+def _at_most(wait: Mapping[str, Any], now: datetime | None = None) -> str:
+    """Until when it is waited for: the time of a day that is ``now``'s, else with the day. A window names its own."""
+    if not wait["until"] or wait["kind"] == "window":
+        return ""
+    until = datetime.fromisoformat(wait["until"])
+    return f", until {until:%H:%M:%S}" if now and until.date() == now.date() else f", until {until:%Y-%m-%d %H:%M:%S}Z"
 
 
 _WHAT = {
@@ -458,7 +466,8 @@ def _summary(result: Result) -> list[RenderableType]:
         parts += [Text(f"passed over: {line}", style="dim") for line in result.more["passed_over"]]
     if result.command == "status" and "groups" in result.more:
         parts.append(_status_table(result.more["groups"]))
-        parts += [Text(f"wait   {_waited_for(wait)}", style="cyan") for wait in result.more["waits"]]
+        parts += _held(result.more["lease"])
+        parts += [Text(f"wait   {_waited_for(wait)}{_at_most(wait)}", style="cyan") for wait in result.more["waits"]]
     if "figures" in result.more and result.more["figures"]["changing_calls"]:
         parts += _figures(result)
     parts += [Text(f"       {line}", style="dim") for line in result.more.get("explained", ())]
@@ -474,6 +483,17 @@ def _summary(result: Result) -> list[RenderableType]:
 
 
 _LOOKS = {"status", "check-ami", "plan", "iam-policy"}
+
+
+def _held(lease: Mapping[str, Any] | None) -> list[Text]:
+    """Who holds the cluster, and whether that still is so."""
+    if lease is None:
+        return []
+    life = {True: "it seems to go on", False: "it has died", None: "whether it lives is not known"}
+    since = f" since {lease['since'][:19].replace('T', ' ')}Z" if lease["since"] else ""
+    renewed = f", last heard of {lease['renewed'][:19].replace('T', ' ')}Z" if lease["renewed"] else ""
+    only = f"; only {' '.join(lease['windows'])}" if lease["windows"] else ""
+    return [Text(f"held   by {lease['holder']}{since}{renewed}: {life[lease['lives']]}{only}", style="cyan")]
 
 
 def _headline(result: Result) -> Text:

@@ -128,7 +128,10 @@ def _target(aws: Aws, seen: Snapshot, roll: Roll) -> _Target:
     wanted = _Target(roll.groups)
     for name in roll.groups:
         if name not in seen.groups:
-            raise NotFound(f"the group {name} of the last roll is gone", hint="ecsroll status shows the groups")
+            raise NotFound(
+                f"the group {name} of the last roll is gone",
+                hint=f"ecsroll status --cluster {seen.cluster} shows the groups",
+            )
         for launches in seen.groups[name].launches:
             _add(aws, wanted, name, launches, roll.was)
     return wanted
@@ -140,7 +143,7 @@ def _add(aws: Aws, wanted: _Target, group: str, launches: Launches, was: Mapping
     if then is None:
         raise Refused(
             f"{group} launches by {now}, which the last roll did not know",
-            hint="somebody gave the group another template since; ecsroll replace --ami ID rolls to an image",
+            hint="somebody gave the group another template since; ecsroll replace --cluster C --ami ID names the image",
         )
     image, _, version = was[f"{group}/{then}"].partition(" ")
     if launches.place is Place.PUBLIC:

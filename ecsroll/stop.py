@@ -11,7 +11,7 @@ from ecsroll.gates import GATES, outside_words
 from ecsroll.giveback import return_protection, return_rebalance, return_room
 from ecsroll.ledger import Phase, Place
 from ecsroll.model import Drain, Host, PointBack, Stop, Undrain, Verdict
-from ecsroll.policy import spelled
+from ecsroll.policy import again, spelled
 from ecsroll.turn import PATIENCE, Turn, last_failure, remaining, why_not_ready
 
 __all__ = ["HALT", "gate", "point_back", "undo_drains"]
@@ -341,26 +341,25 @@ def return_the_rest(turn: Turn) -> bool:
 def say_why(turn: Turn) -> bool:
     stop = turn.memory.stop
     left = remaining(turn)
-    verb = "abort" if turn.roll.aborting else "rollback" if turn.roll.back else "replace"
     turn.waits.clear()
     turn.verdict = Verdict(
         result="interrupted" if stop and stop.hurry else "halted",
         reason=stop.reason if stop else "",
-        next=_next(turn, verb, back=stop is not None and stop.back),
+        next=_next(turn, back=stop is not None and stop.back),
         judged=stop is not None and stop.judged,
         lines=stop.lines if stop else (),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
         remaining=left,
-        owed=asg.owed(turn.page, verb),
+        owed=asg.owed(turn.page, turn.roll.verb),
     )
     return True
 
 
-def _next(turn: Turn, verb: str, *, back: bool) -> str:
-    again = f"ecsroll {verb} --cluster {turn.seen.cluster} (goes on where this stopped)"
+def _next(turn: Turn, *, back: bool) -> str:
+    goes_on = f"{again(turn.seen.cluster, turn.roll)} (goes on where this stopped)"
     if not back or turn.roll.back:
-        return again
-    return f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {again}"
+        return goes_on
+    return f"ecsroll rollback --cluster {turn.seen.cluster} (back to what ran before); mended, {goes_on}"
 
 
 def _out_of_patience(turn: Turn) -> bool:

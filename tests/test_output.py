@@ -17,6 +17,7 @@ from rich.console import Console
 from ecsroll.aws import Aws
 from ecsroll.engine import Round
 from ecsroll.events import KINDS
+from ecsroll.lease import Lease
 from ecsroll.model import Decision, Memory, Policy, Wait
 from ecsroll.render import LiveScreen, console_for, picture
 from ecsroll.simulator.door import Call
@@ -57,6 +58,7 @@ def runs() -> tuple[Ran, ...]:
     run_a_task(stuck, 99_999, host=0)
     with denying(cut, "DescribeTargetHealth"), denying(cut, "TerminateInstanceInAutoScalingGroup"):
         denied = ecsroll(cut, *ROLL, "--json")
+    Lease(Aws(cut.sim, cut.sim, workers=1), "demo", "ann").take()
     return (
         ecsroll(kept, *ROLL, "--json"),
         ecsroll(stuck, *ROLL, "--drain-timeout", "5m", "--json"),

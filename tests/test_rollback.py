@@ -205,3 +205,15 @@ def test_no_to_the_question_changes_nothing() -> None:
     ran = ecsroll(stage, "rollback", "--cluster", stage.cluster, ask=lambda _: False)
     assert ran.code == 4
     assert reference(stage) == before
+
+
+def test_a_rollback_that_left_a_host_does_not_say_to_roll_the_image_again_that_it_took_back() -> None:
+    stage = staged()
+    assert rolled(stage).code == 0
+    s.run_a_task(stage, 900, host=0)
+    ran = taken_back(stage, *QUICKLY, "--canary", "0", "--standalone-tasks", "skip")
+    assert (ran.code, ran.result["hosts"]["remaining"]) == (5, 1), ran
+    assert ran.result["next"].startswith("ecsroll rollback --cluster demo (once what held them is over")
+    stage.sim.sleep(600)
+    again = taken_back(stage)
+    assert (again.code, s.images(stage)) == (0, [stage.old_image["web"]] * 2), again

@@ -1,5 +1,12 @@
 """``ecsroll status``: where a roll stands, what it waits for, what is owed. It changes nothing."""
 
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
 import pytest
 
 from ecsroll.simulator.door import Call
@@ -8,6 +15,8 @@ from tests.console import Ran, denying, ecsroll
 from tests.scenarios import run_a_task
 
 ROLL = ("replace", "--cluster", "demo", "--yes", "--canary", "0", "--good-readings", "1")
+DEAD = 300
+"""Seconds after which nobody takes a roll for alive that was killed."""
 STATUS = ("status", "--cluster", "demo")
 
 
@@ -16,8 +25,9 @@ def stage_of(*more: GroupSet, hosts: int = 3) -> Stage:
     return set_stage(GroupSet(hosts=hosts), *more, services=services)
 
 
-def cut_off(stage: Stage, operation: str, number: int = 1) -> None:
-    """A roll that dies just before its n-th call of an operation."""
+@contextmanager
+def interrupted(stage: Stage, operation: str, number: int = 1) -> Iterator[None]:
+    """Ctrl-C, twice, just before the n-th call of an operation."""
     left = number
 
     def interrupt(call: Call) -> None:
@@ -27,8 +37,17 @@ def cut_off(stage: Stage, operation: str, number: int = 1) -> None:
             raise KeyboardInterrupt
 
     stage.sim.door.before.append(interrupt)
-    assert ecsroll(stage, *ROLL).code == 130
-    stage.sim.door.before.remove(interrupt)
+    try:
+        yield
+    finally:
+        stage.sim.door.before.remove(interrupt)
+
+
+def cut_off(stage: Stage, operation: str, number: int = 1) -> None:
+    """A roll that dies just before its n-th call of an operation."""
+    with interrupted(stage, operation, number):
+        assert ecsroll(stage, *ROLL).code == 130
+    stage.sim.sleep(DEAD)
     stage.sim.door.calls.clear()
 
 
@@ -78,8 +97,99 @@ def test_the_same_for_people() -> None:
     stage = stage_of()
     cut_off(stage, "TerminateInstanceInAutoScalingGroup")
     lines = status(stage).out.splitlines()
-    words = [line.partition(" ")[0] for line in lines[-5:]]
-    assert words == ["wait", "roll", "owed", "owed", "next"]
+    words = [line.partition(" ")[0] for line in lines[-7:]]
+    assert words == ["held", "wait", "wait", "roll", "owed", "owed", "next"]
+    assert re.fullmatch(r"held   by .+ \(process \d+\) since .+Z, last heard of .+Z: it has died", lines[-7])
+
+
+def pasted(stage: Stage, after: str, *words: str) -> Ran:
+    """What comes of the command that somebody is told to give next."""
+    program, *rest = shlex.split(after.partition(" (")[0])
+    assert program == "ecsroll"
+    return ecsroll(stage, *rest, *words)
+
+
+def test_the_next_command_is_right_as_it_is_pasted() -> None:
+    stage = stage_of(GroupSet(name="batch", hosts=1), GroupSet(name="other", hosts=1), hosts=1)
+    with interrupted(stage, "UpdateContainerInstancesState"):
+        ran = ecsroll(stage, *ROLL, "--asg", "web", "--asg", "batch", "--all", "--json")
+    told = {
+        "the roll": str(ran.result["next"]).partition(" (")[0],
+        "status": str(ecsroll(stage, *STATUS, "--json").result["next"]).partition(" (")[0],
+        "the refusal of another": str(ecsroll(stage, *ROLL, "--json").result["next"]).partition(" goes on")[0],
+    }
+    assert set(told.values()) == {"ecsroll replace --cluster demo --asg web --asg batch --all"}
+    again = ecsroll(stage, *shlex.split(told["status"])[1:], *ROLL[3:], "--json")
+    assert (again.code, again.result["hosts"]) == (0, {"replaced": 2, "remaining": 0})
+
+
+@contextmanager
+def interrupted_at(stage: Stage, minutes: float) -> Iterator[None]:
+    """Ctrl-C, twice, so many minutes from now."""
+    begun = stage.sim.elapsed()
+
+    def interrupt(call: Call) -> None:
+        if stage.sim.elapsed() - begun > minutes * 60:  # the lease can not be released, either
+            raise KeyboardInterrupt(call.operation)
+
+    stage.sim.door.before.append(interrupt)
+    try:
+        yield
+    finally:
+        stage.sim.door.before.remove(interrupt)
+
+
+@pytest.mark.parametrize(
+    ("minutes_open", "reason", "subject"), [(4, "roll 1, begun", "web"), (0, "no roll is under way", "demo")]
+)
+def test_a_roll_that_waits_for_its_next_window_is_said_to(minutes_open: int, reason: str, subject: str) -> None:
+    stage = stage_of()
+    now = stage.sim.now()
+    begins, ends = now + timedelta(minutes=0 if minutes_open else 60), now + timedelta(minutes=minutes_open or 90)
+    window = f"{begins:%H:%M}-{ends:%H:%M}"
+    with interrupted_at(stage, 40):
+        assert ecsroll(stage, *ROLL, "--window", window, "--poll-interval", "30s").code == 130
+    stage.sim.door.calls.clear()
+    ran = status(stage, "--json")
+    (wait,) = [wait for wait in ran.result["waits"] if wait["kind"] == "window"]
+    opens = begins.replace(second=0, microsecond=0) + timedelta(days=1 if minutes_open else 0)
+    assert (wait["subject"], wait["since"], wait["until"]) == (subject, None, opens.isoformat())
+    assert wait["reason"] == f"no window is open; the next one opens at {opens:%Y-%m-%d %H:%M}Z"
+    assert (ran.result["lease"]["windows"], ran.result["lease"]["lives"]) == ([window], True)
+    assert ran.result["reason"].startswith(reason)
+    told = status(stage).out
+    assert f"wait   {subject}: no window is open; the next one opens at {opens:%Y-%m-%d %H:%M}Z\n" in told
+    assert f": it seems to go on; only {window}\n" in told
+
+
+def test_a_holder_whose_words_can_not_be_read_is_shown_all_the_same() -> None:
+    stage = stage_of()
+    lease = {
+        "nonce": "x",
+        "holder": "ann",
+        "since": "",
+        "ttl": 120,
+        "released": False,
+        "windows": ["22-4 Atlantis"],
+    }
+    stage.sim.client("ssm").put_parameter(Name="/ecsroll/demo/lease/000007", Value=json.dumps(lease), Type="String")
+    stage.sim.sleep(DEAD)
+    stage.sim.door.calls.clear()
+    ran = status(stage)
+    assert "held   by ann, last heard of" in ran.out
+    assert "it has died; only 22-4 Atlantis\n" in ran.out
+
+
+def test_what_a_rollback_owes_is_given_back_by_the_same_rollback() -> None:
+    stage = stage_of()
+    assert ecsroll(stage, *ROLL).code == 0
+    with interrupted(stage, "TerminateInstanceInAutoScalingGroup"):
+        ran = ecsroll(stage, "rollback", *ROLL[1:], "--json")
+    assert ran.code == 130
+    stage.sim.door.calls.clear()
+    result = status(stage, "--json").result
+    assert {entry["how"] for entry in (*ran.result["owed"], *result["owed"])} == {"run the same rollback again"}
+    assert result["next"] == "ecsroll rollback --cluster demo (goes on with it)"
 
 
 def test_after_a_halt_the_hosts_that_are_left_are_still_called_outdated() -> None:
