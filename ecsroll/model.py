@@ -305,6 +305,14 @@ class Snapshot:
     ghosts: tuple[Host, ...] = ()
     """Container instances with a mark of ours whose EC2 instance is gone for good."""
 
+    @property
+    def epochs(self) -> range:
+        """Epochs whose marks are ours: they are counted up for this cluster alone, and never used twice.
+
+        A life that goes on with a roll marks under its own lease, whose epoch is in no roll and no history.
+        """
+        return range(1, max(self.roll.epoch if self.roll else 0, self.epoch, *self.past) + 1)
+
     def on(self, host: Host) -> tuple[Task, ...]:
         """The tasks of a host."""
         return self.tasks.get(host.arn or "", ())

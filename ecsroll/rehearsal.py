@@ -330,8 +330,7 @@ def _outdated(seen: Snapshot, policy: Policy) -> int:
 
 def _drained(seen: Snapshot) -> list[Host]:
     """The hosts that the roll drains at this moment."""
-    epochs = seen.past | ({seen.roll.epoch} if seen.roll else frozenset())
-    return [host for host in seen.hosts.values() if host.draining and drain.ours(host, epochs)]
+    return [host for host in seen.hosts.values() if drain.ours(host, seen.epochs)]
 
 
 def _surplus(seen: Snapshot) -> int:

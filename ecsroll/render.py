@@ -489,7 +489,7 @@ def _held(lease: Mapping[str, Any] | None) -> list[Text]:
     """Who holds the cluster, and whether that still is so."""
     if lease is None:
         return []
-    life = {True: "it seems to go on", False: "it has died", None: "whether it lives is not known"}
+    life = {True: "it seems to go on", False: "it has died", None: "whether it lives, the next roll finds out"}
     since = f" since {lease['since'][:19].replace('T', ' ')}Z" if lease["since"] else ""
     renewed = f", last heard of {lease['renewed'][:19].replace('T', ' ')}Z" if lease["renewed"] else ""
     only = f"; only {' '.join(lease['windows'])}" if lease["windows"] else ""

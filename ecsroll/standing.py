@@ -22,7 +22,7 @@ from ecsroll.window import Window, opens, windows
 __all__ = ["status"]
 
 CLOCKS = timedelta(minutes=1)
-"""What AWS's clock and ours may differ by; a lease that is renewed later than this from now tells nothing."""
+"""What two clocks may differ by: a lease that was renewed before it was taken, or after now, tells nothing."""
 LATER = Memory(looks=2)
 """Of a round that is not the first one: a roll's first look drains nothing, and waits for its second."""
 OF_A_CALL = {"target", "room"}
@@ -66,11 +66,17 @@ def _windows(lease: Standing) -> tuple[Window, ...]:
 
 
 def _lives(lease: Standing, now: datetime) -> bool | None:
-    """Whether the holder renewed the lease lately; None where clocks differ too much to tell."""
-    if lease.renewed is None:
+    """Whether the holder renewed the lease lately; None where AWS's clock is not the holder's, or not ours."""
+    if lease.renewed is None or now - lease.renewed < -CLOCKS or _taken(lease, now) - lease.renewed > CLOCKS:
         return None
-    age = now - lease.renewed
-    return None if age < -CLOCKS else age.total_seconds() <= patience(lease.ttl) + CLOCKS.total_seconds()
+    return now - lease.renewed <= timedelta(seconds=patience(lease.ttl)) + CLOCKS
+
+
+def _taken(lease: Standing, now: datetime) -> datetime:
+    try:
+        return datetime.fromisoformat(lease.since)
+    except ValueError:
+        return min(now, lease.renewed or now)
 
 
 def _waits(seen: Snapshot, policy: Policy, *, held: bool) -> list[Wait]:

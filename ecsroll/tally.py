@@ -32,9 +32,8 @@ class Tally:
             self.tasks = sum(service.running for service in seen.services.values() if not service.daemon)
         self.ended = seen.at
         self.peak = max(self.peak, sum(1 for host in seen.hosts.values() if host.live))
-        epochs = seen.past | ({seen.roll.epoch} if seen.roll else frozenset())
         for host in seen.hosts.values():
-            if drain.ours(host, epochs):
+            if drain.ours(host, seen.epochs):
                 self.moved |= {task.arn for task in seen.on(host) if task.service and not task.daemon}
         for service in seen.services.values():
             if not service.daemon and service.desired and service.running / service.desired < self.lowest:

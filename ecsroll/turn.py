@@ -81,8 +81,8 @@ class Turn:
 
     @cached_property
     def epochs(self) -> Container[int]:
-        """Epochs whose marks are ours: they are counted up for this cluster alone, and never used twice."""
-        return range(1, max(self.roll.epoch, self.seen.epoch, *self.seen.past) + 1)
+        """Epochs whose marks are ours; a roll that is about to be opened is in no picture yet."""
+        return range(1, max(self.roll.epoch + 1, self.seen.epochs.stop))
 
     @property
     def epoch(self) -> int:

@@ -15,7 +15,7 @@ from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import Stage
 from ecsroll.simulator.world import Refusal
 
-__all__ = ["FakeClock", "Ran", "Terminal", "denying", "ecsroll", "outside"]
+__all__ = ["FakeClock", "Ran", "Terminal", "denying", "ecsroll", "interrupted", "outside"]
 
 
 class Terminal(StringIO):
@@ -113,3 +113,21 @@ def denying(stage: Stage, operation: str, code: str = "AccessDeniedException") -
         yield
     finally:
         stage.sim.door.before.remove(deny)
+
+
+@contextmanager
+def interrupted(stage: Stage, operation: str, number: int = 1) -> Iterator[None]:
+    """Ctrl-C, twice, just before the n-th call of an operation."""
+    left = number
+
+    def interrupt(call: Call) -> None:
+        nonlocal left
+        left -= call.operation == operation
+        if left <= 0:
+            raise KeyboardInterrupt
+
+    stage.sim.door.before.append(interrupt)
+    try:
+        yield
+    finally:
+        stage.sim.door.before.remove(interrupt)

@@ -58,6 +58,7 @@ def test_a_roll_that_was_interrupted_goes_on(reference: Reference, at: str) -> N
     again = Stops("never")
     second = life(stage, settings, again)
     assert (second.result, second.replaced, second.remaining) == ("done", 2, 0), second.reason
+    assert second.more["figures"]["moved"] > 0  # the hosts that this life drains are marked under its own lease
     assert again.set <= 2, "set once, and once more at most if a reading was an older one"
     watch.check_end(Verdict(result="done", reason=second.reason, owed=second.owed))
     assert watch.breaches == []

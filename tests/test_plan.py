@@ -18,7 +18,7 @@ from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from ecsroll.simulator.world import Refusal
 from ecsroll.tally import Tally
-from tests.console import Ran, denying, ecsroll
+from tests.console import Ran, denying, ecsroll, interrupted
 from tests.rolls import cut_off, stage_of
 from tests.scenarios import (
     API,
@@ -294,6 +294,19 @@ def test_the_rest_of_a_roll_that_was_cut_off_is_planned() -> None:
     assert plan["result"] == "done"
     assert "roll_opened" not in {step["event"] for step in plan["timeline"]}
     assert [row["asked"] for row in plan["options"]] == [True], "it goes on as it was begun"
+
+
+def test_the_rest_of_a_roll_moves_tasks_under_a_lease_of_its_own() -> None:
+    stage = stage_of(GroupSet(), services=(API, WORKER), quick=True)
+    words = ("--canary", "0", "--good-readings", "1", "--json")
+    with interrupted(stage, "TerminateInstanceInAutoScalingGroup"):
+        assert ecsroll(stage, "replace", "--cluster", "demo", "--yes", *words).code == 130
+    stage.sim.sleep(200)
+    plan = planned(stage, *words).result["plan"]
+    moved = {step["hosts"][0]: step["moves"] for step in plan["timeline"] if step["event"] == "drain_started"}
+    assert moved
+    assert all(moved.values())
+    assert plan["moved"] == sum(row["tasks"] for moves in moved.values() for row in moves)
 
 
 def test_of_a_roll_that_was_halted_and_pointed_back_what_is_left_is_planned() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
-from tests.console import Ran, denying, ecsroll
+from tests.console import Ran, denying, ecsroll, interrupted
 from tests.scenarios import run_a_task
 
 ROLL = ("replace", "--cluster", "demo", "--yes", "--canary", "0", "--good-readings", "1")
@@ -23,24 +23,6 @@ STATUS = ("status", "--cluster", "demo")
 def stage_of(*more: GroupSet, hosts: int = 3) -> Stage:
     services = (ServiceSet(name="api", count=4, balanced=True),)
     return set_stage(GroupSet(hosts=hosts), *more, services=services)
-
-
-@contextmanager
-def interrupted(stage: Stage, operation: str, number: int = 1) -> Iterator[None]:
-    """Ctrl-C, twice, just before the n-th call of an operation."""
-    left = number
-
-    def interrupt(call: Call) -> None:
-        nonlocal left
-        left -= call.operation == operation
-        if left <= 0:
-            raise KeyboardInterrupt
-
-    stage.sim.door.before.append(interrupt)
-    try:
-        yield
-    finally:
-        stage.sim.door.before.remove(interrupt)
 
 
 def cut_off(stage: Stage, operation: str, number: int = 1) -> None:
