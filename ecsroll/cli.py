@@ -548,6 +548,10 @@ def run(words: Sequence[str], outside: Outside) -> int:
         return _interrupted(words, outside)
     except BrokenPipeError:
         return _nobody_reads(outside)
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise  # completion in a shell
+        return _nobody_reads(outside)  # typer takes a closed pipe for a failure of its own
     except typer.Exit as leaving:
         return leaving.exit_code
     except typer.TyperException as error:
@@ -573,10 +577,13 @@ def _failed(words: Sequence[str], outside: Outside, error: EcsrollError) -> int:
     from ecsroll.render import show_error, show_result
     from ecsroll.result import of_error
 
-    show_error(str(error), error.hint, err=outside.err)
-    if _wants_json(words):
-        result = of_error(error, command=_command(words), cluster=_cluster(words))
-        show_result(result, out=outside.out, as_json=True)
+    try:
+        show_error(str(error), error.hint, err=outside.err)
+        if _wants_json(words):
+            result = of_error(error, command=_command(words), cluster=_cluster(words))
+            show_result(result, out=outside.out, as_json=True)
+    except BrokenPipeError:
+        _nobody_reads(outside)
     return error.exit_code
 
 
@@ -595,8 +602,9 @@ def _interrupted(words: Sequence[str], outside: Outside) -> int:
 
 def _nobody_reads(outside: Outside) -> int:
     """Whoever read the output went away (``| head``): nothing can be said any more, not even at Python's own exit."""
-    if outside.out is sys.stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for ours, stream in ((outside.out, sys.stdout), (outside.err, sys.stderr)):
+        if ours is stream:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return EXIT_INTERRUPTED
 
 

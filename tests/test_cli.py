@@ -1,5 +1,6 @@
 """``ecsroll replace`` from the words to the exit code, on a stage; and what all commands have in common."""
 
+import errno
 import re
 from collections.abc import Callable
 from io import StringIO
@@ -284,18 +285,26 @@ class Gone(StringIO):
     """A pipe whose reader has left."""
 
     def write(self, text: str) -> int:
-        raise BrokenPipeError(text)
+        raise BrokenPipeError(errno.EPIPE, text)
 
 
 class GoneTerminal(Gone, Terminal):
     """A terminal that was closed."""
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
 @pytest.mark.parametrize("stream", [Gone, GoneTerminal])
-def test_whoever_reads_the_output_may_go_away(stream: type[Gone]) -> None:
+def test_whoever_reads_the_output_may_go_away(stream: type[Gone], words: tuple[str, ...]) -> None:
     there = outside(stage_of(age=0))
     there.out = stream()
-    assert run(ROLL, there) == 130
+    assert run((*ROLL, *words), there) == 130
+
+
+@pytest.mark.parametrize("gone", ["out", "err"])
+def test_an_error_that_nobody_reads_keeps_its_exit_code(gone: str) -> None:
+    there = outside(stage_of(age=0))
+    setattr(there, gone, Gone())
+    assert run(("status", "--cluster", "nowhere", "--json"), there) == 3
 
 
 EVERY = sorted(
