@@ -16,6 +16,7 @@ from ecsroll.errors import EXIT_INTERRUPTED, EcsrollError, UsageError
 from ecsroll.options import (
     Account,
     Alarms,
+    AmiInterval,
     AnyCluster,
     Clusters,
     Config,
@@ -25,8 +26,10 @@ from ecsroll.options import (
     Json,
     LaunchConfigurations,
     LaunchTemplates,
+    OnAmi,
     OneCluster,
     Outside,
+    Port,
     Profile,
     Publish,
     Queue,
@@ -34,10 +37,14 @@ from ecsroll.options import (
     ReadOnly,
     Region,
     Restarts,
+    Seed,
+    Serve,
     Shared,
+    Speed,
     Tell,
     Topics,
     Verbose,
+    Visibility,
     WebhookSecret,
     Yes,
     command,
@@ -295,32 +302,13 @@ def watch(  # noqa: PLR0913, PLR0917 - an option is a parameter
     given: Given,
     queue: Queue = None,
     cluster: Clusters = None,
-    on_ami: Annotated[
-        str,
-        typer.Option(
-            metavar="WORD",
-            envvar="ECSROLL_ON_AMI",
-            help="What to do about a newer image: notify, plan (what a roll would do), or replace.",
-        ),
-    ] = "notify",
+    on_ami: OnAmi = "notify",
     once: Annotated[
         bool,
         typer.Option("--once", envvar="ECSROLL_ONCE", help="Empty the queue, look at the images once, and leave."),
     ] = False,
-    ami_interval: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME", envvar="ECSROLL_AMI_INTERVAL", help="Time between two looks at AWS's image parameters."
-        ),
-    ] = "5m",
-    visibility: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME",
-            envvar="ECSROLL_VISIBILITY",
-            help="How long a message is nobody else's; extended while a roll goes on.",
-        ),
-    ] = "5m",
+    ami_interval: AmiInterval = "5m",
+    visibility: Visibility = "5m",
     restarts: Restarts = False,
     topic: Topics = None,
     tell: Tell = None,
@@ -475,32 +463,10 @@ def iam_policy(  # noqa: PLR0913, PLR0917 - an option is a parameter
 @command(app)
 def demo(
     shared: Shared,
-    speed: Annotated[
-        float,
-        typer.Option(
-            metavar="N",
-            envvar="ECSROLL_SPEED",
-            help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.",
-            min=0,
-        ),
-    ] = 60.0,
-    seed: Annotated[int, typer.Option(metavar="N", envvar="ECSROLL_SEED", help="Another seed, another day.")] = 1,
-    serve: Annotated[
-        bool,
-        typer.Option(
-            "--serve", envvar="ECSROLL_SERVE", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C."
-        ),
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            envvar="ECSROLL_PORT",
-            help="Port of 127.0.0.1 for --serve; without it, a free one.",
-            min=0,
-            max=65535,
-        ),
-    ] = None,
+    speed: Speed = 60.0,
+    seed: Seed = 1,
+    serve: Serve = False,
+    port: Port = None,
 ) -> None:
     """Watch a whole roll on a simulated AWS: no account, nothing to set up, under 30 seconds.
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Account",
     "Alarms",
+    "AmiInterval",
     "AnyCluster",
     "Clusters",
     "Config",
@@ -48,8 +49,10 @@ __all__ = [
     "Json",
     "LaunchConfigurations",
     "LaunchTemplates",
+    "OnAmi",
     "OneCluster",
     "Outside",
+    "Port",
     "Profile",
     "Publish",
     "Queue",
@@ -57,10 +60,14 @@ __all__ = [
     "ReadOnly",
     "Region",
     "Restarts",
+    "Seed",
+    "Serve",
     "Shared",
+    "Speed",
     "Tell",
     "Topics",
     "Verbose",
+    "Visibility",
     "WebhookSecret",
     "Yes",
     "command",
@@ -227,6 +234,8 @@ def readable(options: Sequence[Any]) -> None:
         option.show_envvar, option.secondary_opts = False, []
         if option.is_flag:
             option.metavar = ""  # else "<bool>", as if it took a value
+        elif option.metavar is None:
+            option.metavar = {"int": "N", "float": "N"}.get(option.bare_type(), "WORD")
 
 
 class _Command(TyperCommand):
@@ -391,6 +400,51 @@ Alarms = Annotated[
 ]
 ReadOnly = Annotated[
     bool, typer.Option("--read-only", envvar="ECSROLL_READ_ONLY", help="For the commands that change nothing.")
+]
+
+
+# Of a watcher
+OnAmi = Annotated[
+    str,
+    typer.Option(
+        envvar="ECSROLL_ON_AMI",
+        help="What to do about a newer image: notify, plan (what a roll would do), or replace.",
+    ),
+]
+AmiInterval = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME", envvar="ECSROLL_AMI_INTERVAL", help="Time between two looks at AWS's image parameters."
+    ),
+]
+Visibility = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        envvar="ECSROLL_VISIBILITY",
+        help="How long a message is nobody else's; extended while a roll goes on.",
+    ),
+]
+
+# Of the demo
+Speed = Annotated[
+    float,
+    typer.Option(
+        envvar="ECSROLL_SPEED",
+        help="Simulated seconds a second; 0 is as fast as it can. Only a terminal is waited for.",
+        min=0,
+    ),
+]
+Seed = Annotated[int, typer.Option(envvar="ECSROLL_SEED", help="Another seed, another day.")]
+Serve = Annotated[
+    bool,
+    typer.Option("--serve", envvar="ECSROLL_SERVE", help="Open the simulated AWS as an AWS endpoint, until Ctrl-C."),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        envvar="ECSROLL_PORT", help="Port of 127.0.0.1 for --serve; without it, a free one.", min=0, max=65535
+    ),
 ]
 
 
