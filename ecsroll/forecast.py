@@ -103,7 +103,7 @@ def foresee(
         else:
             skipped.append(name_of(other))
     options.sort(key=lambda option: option.rehearsal.tally.peak)
-    best, why = _recommended(options)
+    best, why = _recommended(options, untried=bool(skipped))
     low, likely, high = _range(well or runs, sum(outdated.values()))
     return Forecast(
         main=main,
@@ -176,7 +176,7 @@ def name_of(policy: Policy) -> str:
 # Which one -------------------------------------------------------------------------------------------------------
 
 
-def _recommended(options: Sequence[Option]) -> tuple[Option | None, str]:
+def _recommended(options: Sequence[Option], *, untried: bool = False) -> tuple[Option | None, str]:
     """The fewest hosts at once after which more do not save enough, and the reason in a sentence."""
     good = [option for option in options if option.done]
     if not good:
@@ -187,7 +187,8 @@ def _recommended(options: Sequence[Option]) -> tuple[Option | None, str]:
         if saved:
             best, why = option, saved
     if len(good) == 1:
-        return best, "it is the only one that was rehearsed to a good end" if len(options) > 1 else "there is no other"
+        alone = "there is no other" if len(options) == 1 and not untried else "no other was rehearsed to a good end"
+        return best, alone
     return best, why or f"more hosts at once save less than {WORTH_TIME:.0%} of its time"
 
 

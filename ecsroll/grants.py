@@ -196,5 +196,6 @@ def _told(cluster: str, asked: _Asked) -> Iterator[Finding]:
             severity="info",
             subject=cluster,
             measured=f"not verified whether these credentials may: {', '.join(unknown)}",
-            fix="nothing: a roll that is denied something halts safely; iam:SimulatePrincipalPolicy lets IAM be asked",
+            fix="nothing to do: a roll that is denied something halts safely; "
+            "iam:SimulatePrincipalPolicy lets IAM be asked",
         )

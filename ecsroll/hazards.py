@@ -56,7 +56,7 @@ def _protected(before: Before) -> Iterator[Finding]:
             measured=f"{len(tasks)} protected task(s), the last until {last:%Y-%m-%d %H:%M:%S}Z (in "
             f"{spelled(last - before.seen.at)}): their hosts wait, {'longer than' if longer else 'within'} "
             f"--drain-timeout {spelled(limit)}",
-            fix="roll later, or give --drain-timeout more than that" if longer else "nothing: the roll waits",
+            fix="roll later, or give --drain-timeout more than that" if longer else "nothing to do: the roll waits",
         )
 
 
@@ -207,7 +207,7 @@ def _managed(before: Before) -> Iterator[Finding]:
             severity="info",
             subject=before.seen.cluster,
             measured=f"{len(found)} ECS managed instance(s): they are in no group, and AWS replaces them by itself",
-            fix="nothing: they are skipped",
+            fix="nothing to do: they are skipped",
         )
 
 
@@ -225,7 +225,7 @@ def _only_daemons(before: Before) -> Iterator[Finding]:
                 subject=group.name,
                 measured=f"{len(idle)} host(s) carry daemons only and are protected ({few(idle)}): ECS is known to "
                 "leave such hosts protected, so that scale-in never takes them",
-                fix="nothing: the roll replaces them all the same",
+                fix="nothing to do: the roll replaces them all the same",
             )
 
 

@@ -501,7 +501,8 @@ def _headline(result: Result) -> Text:
     if result.command in _LOOKS and result.exit_code in {EXIT_OK, EXIT_OUTDATED}:
         return Text(result.reason, style="bold")
     style = {EXIT_OK: "green", EcsrollError.exit_code: "red", AwsUnavailable.exit_code: "red"}
-    return Text.assemble((f"{result.result}: ", f"bold {style.get(result.exit_code, 'yellow')}"), result.reason)
+    reason = result.reason.removeprefix(f"{result.result} ")  # "interrupted: by SIGINT"
+    return Text.assemble((f"{result.result}: ", f"bold {style.get(result.exit_code, 'yellow')}"), reason)
 
 
 def _figures(result: Result) -> list[Text]:

@@ -160,7 +160,7 @@ def _raised(before: Before) -> Iterator[Finding]:
                 subject=group.name,
                 measured=f"MaxSize {group.max} is raised to {max(group.max + surge, group.desired + surge)} while "
                 f"{surge} host(s) are added to {group.desired}",
-                fix="nothing: it is given back; --keep-max-size forbids it",
+                fix="nothing to do: it is given back; --keep-max-size forbids it",
             )
 
 

@@ -170,5 +170,7 @@ def test_the_recommended_way(options: list[Option], surge: int | None) -> None:
 
 
 def test_a_recommendation_says_what_it_saves_and_what_it_takes() -> None:
+    assert _recommended([option(1, 60)])[1] == "there is no other"
+    assert _recommended([option(1, 60)], untried=True)[1] == "no other was rehearsed to a good end"
     _, why = _recommended([option(1, 60), option(2, 20)])
     assert why == "it saves 40m of 1h 00m over rolling, surge 1, for 1 more host at once"

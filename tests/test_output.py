@@ -325,6 +325,7 @@ def test_ctrl_c_is_answered_above_the_picture() -> None:
     stage.sim.door.before.append(press)
     ran = ecsroll(stage, *ROLL, terminal=True)
     assert ran.code == 130
+    assert "interrupted: by SIGINT" in re.sub(r"\x1b\[[\d;]*m", "", ran.out)
     before = ran.err[: ran.err.index("SIGINT: undoing what moves no task")]
     assert "ecsroll replace · demo" in before
     assert before.endswith("\x1b[2K")  # the picture was taken away; what is only printed is drawn over
