@@ -121,6 +121,13 @@ def test_every_option_that_a_page_names_exists() -> None:
                 assert unknown == [], f"{page.name}: {line}"
 
 
+def test_the_folder_list_has_every_file_once() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| file | knows |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line]
+    named = [name for cell in cells for name in re.findall(r"`(\w+\.py)`", cell)]
+    assert sorted(named) == sorted(path.name for path in (ROOT / "ecsroll").glob("[!_]*.py"))
+
+
 # Exit codes, events, findings --------------------------------------------------------------------------------
 
 
