@@ -37,10 +37,6 @@ class Announced:
     system: str = ""
     releases: tuple[Release, ...] = ()
 
-    def in_region(self, region: str) -> Release | None:
-        """What it is in a region, if it is there."""
-        return next((release for release in self.releases if release.region == region), None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmiNotice:

@@ -534,15 +534,21 @@ def _source(ctx: typer.Context, parameter: str) -> str:
 
 
 def shared_of(ctx: typer.Context, said: Mapping[str, Any]) -> Shared:
-    """The options as given before or after the command's name; both places mean the same."""
+    """The options as given before or after the command's name; both places mean the same.
+
+    Raises UsageError where they contradict one another.
+    """
     before: Shared = ctx.obj
+    quiet, verbose = said["quiet"] or before.quiet, said["verbose"] or before.verbose
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude one another", hint="give one of them, or none")
     return Shared(
         before.outside,
         said["region"] or before.region,
         said["profile"] or before.profile,
         said["as_json"] or before.json,
-        said["quiet"] or before.quiet,
-        said["verbose"] or before.verbose,
+        quiet,
+        verbose,
         said["config"] or before.config,
         from_environment=frozenset(name for name in ctx.params if _source(ctx, name) == "ENVIRONMENT"),
     )

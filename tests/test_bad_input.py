@@ -164,6 +164,7 @@ ROWS = {
     "one cluster and all of them": Row(
         ("check-ami", "--cluster", "demo", "--all-clusters"), 2, ("exclude one another", "--all-clusters")
     ),
+    "less to be told, and more": Row((*YES, "--quiet", "--verbose"), 2, ("--quiet and --verbose", "one of them")),
     "there is no such option": Row((*YES, "--fast"), 2, ("No such option: --fast", "ecsroll replace --help")),
     "there is no such command": Row(("roll", "--cluster", "demo"), 2, ("No such command 'roll'", "ecsroll --help")),
     "an option without its value": Row(("replace", "--cluster"), 2, ("'--cluster' requires an argument",)),

@@ -268,10 +268,9 @@ def test_a_notice_of_the_ecs_topic_enveloped_and_raw_says_the_same() -> None:
     assert isinstance(notice, AmiNotice)
     (image,) = notice.images
     assert (image.version, image.agent, image.system) == ("2017.09.j", "1.17.2", "Amazon Linux")
-    found = image.in_region("us-east-1")
-    assert found is not None
-    assert found.image == "ami-cad827b7"
-    assert image.in_region("eu-west-1") is None
+    found = {release.region: release.image for release in image.releases}
+    assert found["us-east-1"] == "ami-cad827b7"
+    assert "eu-west-1" not in found
 
 
 def test_several_images_and_keys_that_nobody_knows() -> None:
