@@ -38,6 +38,7 @@ __all__ = [
     "surge_for",
     "unasked",
     "uneven",
+    "wider",
     "zone_order",
 ]
 
@@ -122,6 +123,22 @@ def follow(group: Group, room: Room) -> Room | None:
     if moved == room and group.min == room.floor and group.max == room.ceiling:
         return None
     return replace(moved, phase=Phase.ASKING)
+
+
+def wider(group: Group, room: Room, old: int, policy: Policy) -> Room | None:
+    """The entry with more room, where the policy lets more be borrowed than is; None where it does not.
+
+    A rerun may have been given another surge. Room that is lent already stays until the last hosts shrink the group.
+    """
+    wanted = min(policy.surge.of(natural(group, room), up=True), old)
+    more = wanted - room.borrowed
+    if policy.keep_max_size:
+        more = min(more, room.ceiling - room.floor)
+    if policy.strategy == "double" or room.shrinking or more <= 0:
+        return None
+    floor = room.floor + more
+    ceiling = room.ceiling if policy.keep_max_size else room.ceiling + more
+    return replace(room, phase=Phase.ASKING, borrowed=room.borrowed + more, floor=floor, ceiling=ceiling)
 
 
 def settle(group: Group, room: Room, live: frozenset[str]) -> Room:

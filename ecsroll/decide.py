@@ -287,7 +287,18 @@ def _make_room(turn: Turn) -> bool:
         why = f"the group moved to desired {turn.group.desired}, MinSize {turn.group.min}, MaxSize {turn.group.max}"
         turn.actions.append(asg.bounds(moved, turn.group, f"{why}: the floor follows to {moved.floor}"))
     turn.page = replace(turn.page, room=moved or room, rebalance=_held(turn))
-    return False
+    return moved is None and _widen(turn, room)
+
+
+def _widen(turn: Turn, room: Room) -> bool:
+    """Ask for more room where a rerun was given a larger surge: pace that is given anew counts (DESIGN 7)."""
+    wider = asg.wider(turn.group, room, len(turn.old), turn.policy)
+    if wider is None or outside_words(turn.policy, turn.seen.at):
+        return False
+    turn.page = replace(turn.page, room=wider)
+    turn.actions.append(asg.bounds(wider, turn.group, f"room for {wider.borrowed} instead of {room.borrowed} more"))
+    turn.wait("room", turn.group.name, f"until MinSize reads {wider.floor}")
+    return True
 
 
 def _ask(turn: Turn) -> bool:

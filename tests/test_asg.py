@@ -58,6 +58,25 @@ def test_surge(wants: Group, outdated: int, policy: Policy, expected: int) -> No
     assert asg.surge_for(wants, outdated, policy) == expected
 
 
+def test_room_is_made_wider_by_a_larger_surge_only() -> None:
+    lent_to_ten, held = group(11, min=11, max=11), room(1, 10)
+
+    def borrowed(old: int = 9, held: Room = held, **wanted: object) -> int:
+        wider = asg.wider(lent_to_ten, held, old, replace(ROLL, **wanted))  # type: ignore[arg-type]
+        return wider.borrowed if wider else 0
+
+    wider = asg.wider(lent_to_ten, held, 9, replace(ROLL, surge=Amount(3)))
+    assert wider == room(3, 10, Phase.ASKING, lent=True)
+    assert borrowed(surge=Amount(30, percent=True)) == 3  # of what the group wants by itself
+    assert borrowed(surge=Amount(3), old=2) == 2
+    assert borrowed() == borrowed(surge=Amount(0)) == borrowed(surge=Amount(3), old=1) == 0
+    assert borrowed(strategy="double") == 0  # asked for all of them to begin with
+    assert borrowed(surge=Amount(3), held=replace(held, shrinking=("i-1",))) == 0
+    assert borrowed(surge=Amount(3), keep_max_size=True) == 0
+    roomy = replace(held, ceiling=13)
+    assert borrowed(surge=Amount(5), keep_max_size=True, held=roomy) == 3
+
+
 def test_room_is_noted_with_what_it_was_before() -> None:
     asked = asg.ask_room(group(4, min=2, max=6, protects_new=True), 3, ROLL)
     assert asked == room(3, 4, Phase.ASKING, ceiling=9, min_was=2, max_was=6, protects_was=True)

@@ -18,6 +18,7 @@ from ecsroll.model import (
     Stop,
     Terminate,
 )
+from ecsroll.window import windows
 from tests.builders import (
     IMAGES,
     NEW,
@@ -428,6 +429,30 @@ SLIDE = {
         "drain i-1",
         "wait boot i-4: *",
         policy=replace(ROLL, unavailable=Amount(50, percent=True)),
+    ),
+    "a larger surge was given anew: more room is asked for first": row(
+        rolling(old("i-1"), old("i-2"), old("i-3"), new("i-4"), wanted=3),
+        "note web",
+        "size web 6..13 protected",
+        "wait room web: until MinSize reads 6",
+        policy=replace(ROLL, surge=Amount(3)),
+    ),
+    "a larger surge, but no window is open: no more room is asked for": row(
+        rolling(old("i-1"), old("i-2"), old("i-3"), new("i-4"), wanted=3),
+        "wait window web: no window is open; *",
+        policy=replace(
+            ROLL,
+            surge=Amount(3),
+            windows=windows(["05:00-06:00"]),
+        ),
+    ),
+    "a larger surge, but the roll is being ended: no more room is asked for": row(
+        rolling(
+            old("i-1"), old("i-2"), old("i-3"), new("i-4"), wanted=3, roll=roll(aborting=True), page={"pointed": ()}
+        ),
+        "note web",
+        "drain i-1",
+        policy=replace(ROLL, surge=Amount(3)),
     ),
     "bounds read as they were before we set them a moment ago: the reading may be an older one": row(
         rolling(old("i-1"), new("i-2"), new("i-3"), group={"min": 1}),

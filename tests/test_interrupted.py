@@ -74,3 +74,21 @@ def test_a_rollback_that_was_interrupted_goes_on(reference: Reference) -> None:
     last = life(stage, settings, Stops("never"), rollback)
     assert (last.result, last.owed) == ("done", ()), last.reason
     assert runs(stage) == {stage.old_image["web"]}
+
+
+@pytest.mark.parametrize(("before", "after", "peak"), [("1", "3", 7), ("1", "50%", 6), ("2", "1", 6)])
+def test_more_room_that_is_given_anew_is_asked_for_and_all_of_it_given_back(before: str, after: str, peak: int) -> None:
+    stage = stage_of(GroupSet(hosts=4), services=(ServiceSet(name="api", count=4),), quick=True)
+    watch = Watch(stage, policy(surge=max(before, after)))
+    bounds = bounds_of(stage)
+    assert life(stage, policy(surge=before), Stops("drain_started")).result == "interrupted"
+    ran = life(stage, policy(surge=after), Stops("never"))
+    assert (ran.result, ran.replaced, ran.remaining, ran.owed) == ("done", 4, 0, ()), ran.reason
+    assert ran.more["figures"]["peak_hosts"] == peak  # what is lent already stays until the end
+    assert bounds_of(stage) == bounds
+    assert not watch.breaches, "\n".join(watch.breaches)
+
+
+def bounds_of(stage: Stage) -> tuple[int, int, int]:
+    group = stage.sim.scaling.groups["web"]
+    return group.min, group.max, group.desired
