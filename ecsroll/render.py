@@ -490,10 +490,11 @@ def _held(lease: Mapping[str, Any] | None) -> list[Text]:
     if lease is None:
         return []
     life = {True: "it seems to go on", False: "it has died", None: "whether it lives, the next roll finds out"}
-    since = f" since {lease['since'][:19].replace('T', ' ')}Z" if lease["since"] else ""
-    renewed = f", last heard of {lease['renewed'][:19].replace('T', ' ')}Z" if lease["renewed"] else ""
-    only = f"; only {' '.join(lease['windows'])}" if lease["windows"] else ""
-    return [Text(f"held   by {lease['holder']}{since}{renewed}: {life[lease['lives']]}{only}", style="cyan")]
+    since, renewed = (str(lease[key] or "")[:19].replace("T", " ") for key in ("since", "renewed"))
+    heard = renewed[11:] if renewed[:10] == since[:10] else renewed
+    words = [f"by {lease['holder']}", since and f"since {since}Z", heard and f"last heard of {heard}Z"]
+    windows = f"; window {' '.join(lease['windows'])}" if lease["windows"] else ""
+    return [Text(f"held   {', '.join(filter(None, words))}: {life[lease['lives']]}{windows}", style="cyan")]
 
 
 def _headline(result: Result) -> Text:
