@@ -374,7 +374,7 @@ def _waits(step: Round) -> list[RenderableType]:
         since = spelled(step.seen.at - wait.since) if wait.since else "0s"
         limit = f" of {spelled(wait.until - wait.since)}" if wait.until and wait.since else ""
         said = _waited_for({"kind": wait.kind, "subject": wait.subject, "reason": wait.reason})
-        lines.append(Text(f"  waits {since + limit:<14}  {said}", style="cyan"))
+        lines.append(Text(f"  waits {since + limit:<13} {said}", style="cyan"))
     if len(step.decision.waits) > 5:
         lines.append(Text(f"  … and for {len(step.decision.waits) - 5} more", style="cyan"))
     return lines

@@ -290,11 +290,11 @@ web  desired 10, 1 of them borrowed
 
   2 services, each with all its tasks running
 
-  waits 2m of 30m       i-00000000000000000: 1 not yet replaced elsewhere (shop)
-  waits 1m of 15m       i-10000000000000001 is Pending
-  waits 1m              i-0: 1 stopping (shop)
-  waits 1m              i-1: 1 stopping (shop)
-  waits 1m              i-2: 1 stopping (shop)
+  waits 2m of 30m     i-00000000000000000: 1 not yet replaced elsewhere (shop)
+  waits 1m of 15m     i-10000000000000001 is Pending
+  waits 1m            i-0: 1 stopping (shop)
+  waits 1m            i-1: 1 stopping (shop)
+  waits 1m            i-2: 1 stopping (shop)
   … and for 2 more
 
 02:49:31  size       web min 10 max 12: room for 1 more than the 9 wanted, befo…
