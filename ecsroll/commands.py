@@ -21,6 +21,7 @@ from ecsroll.errors import (
     EcsrollError,
     Halted,
     Held,
+    LeaseLost,
     NotFound,
     Refused,
 )
@@ -293,7 +294,7 @@ class Run:
             return Halted(
                 f"a group was deleted while the roll went on: {error}", hint=f"{self._again} (goes on without it)"
             )
-        if isinstance(error, AwsUnavailable):
+        if isinstance(error, AwsUnavailable | LeaseLost):
             error.hint = f"{self._again} ({error.hint})"
         return error
 

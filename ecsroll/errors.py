@@ -10,6 +10,7 @@
     ├── AwsRefusal          1   AWS refused a call for a reason that its caller did not expect
     ├── AwsUnavailable      6   denied, throttled or unreachable
     └── Held                7   another roll holds the cluster
+        └── LeaseLost       7   ours ran out; run again
 
 The words "outdated" (8, ``check-ami --exit-code``) and "interrupted" (130) are results, not errors.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "EcsrollError",
     "Halted",
     "Held",
+    "LeaseLost",
     "NotFound",
     "Refused",
     "UsageError",
@@ -93,3 +95,7 @@ class Held(EcsrollError):
 
     exit_code = 7
     result = "held"
+
+
+class LeaseLost(Held):
+    """Our own lease ran out before it could be renewed: nobody else need hold the cluster."""

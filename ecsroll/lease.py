@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from ecsroll.aws import Aws
-from ecsroll.errors import AwsRefusal, Held
+from ecsroll.errors import AwsRefusal, Held, LeaseLost
 
 __all__ = ["Lease", "Standing", "patience", "standing"]
 
@@ -138,7 +138,9 @@ class Lease:
 
     def _check_age(self) -> None:
         if self._age() >= self.ttl - self.longest_call:
-            raise Held("the lease ran out before it could be renewed", hint="run the same command again: it goes on")
+            raise LeaseLost(
+                "the lease ran out before it could be renewed", hint="run the same command again: it goes on"
+            )
 
     def _in_time(self) -> None:
         """What guards the lease's own calls: while it is taken there is nothing yet that could have run out."""

@@ -105,6 +105,20 @@ def test_the_next_command_is_right_as_it_is_pasted() -> None:
     assert (again.code, again.result["hosts"]) == (0, {"replaced": 2, "remaining": 0})
 
 
+def test_a_roll_that_lost_its_lease_in_its_sleep_says_how_to_go_on_and_what_is_owed() -> None:
+    stage = stage_of(hosts=1)
+
+    def suspend(call: Call) -> None:
+        if call.operation == "UpdateContainerInstancesState":
+            stage.sim.door.before.remove(suspend)
+            stage.sim.sleep(DEAD)
+
+    stage.sim.door.before.append(suspend)
+    result = ecsroll(stage, *ROLL, "--asg", "web", "--json").result
+    assert (result["exit_code"], len(result["owed"])) == (7, 2), result
+    assert result["next"].startswith("ecsroll replace --cluster demo --asg web (")
+
+
 @contextmanager
 def interrupted_at(stage: Stage, minutes: float) -> Iterator[None]:
     """Ctrl-C, twice, so many minutes from now."""
