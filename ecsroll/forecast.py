@@ -22,7 +22,7 @@ from ecsroll.window import opens
 
 __all__ = ["Forecast", "Option", "foresee", "name_of"]
 
-WITHIN = 3.8
+WITHIN = 3.5
 """Seconds, readings included, in which rehearsals beside the policy's own have to be done: a plan is to be answered
 within five, and its process needs one to start."""
 LEAST = 1.5
