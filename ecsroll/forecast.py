@@ -85,8 +85,7 @@ def foresee(
     elapsed: Callable[[], float],
     spent: float = 0.0,
 ) -> Forecast:
-    """Rehearse. ``outdated``: how many hosts each group has to replace; ``elapsed``: a clock of seconds, of which the
-    readings took ``spent``."""
+    """Rehearse. ``outdated``: hosts to replace, by group; ``elapsed``: a clock; ``spent``: seconds of it on reading."""
     began = elapsed()
     runs = [rehearse(terrain, seen, policy, habits, seed=1)]
     price = elapsed() - began

@@ -10,9 +10,9 @@ import pytest
 from ecsroll.demo import demo_stage
 from ecsroll.drain import Kind
 from ecsroll.forecast import Forecast
+from ecsroll.foreseen import findings_of
 from ecsroll.habits import Habits
 from ecsroll.model import Policy, Verdict, Wait
-from ecsroll.plan import _foreseen
 from ecsroll.rehearsal import Rehearsal
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
@@ -274,7 +274,7 @@ def test_how_sure_it_is_that_the_roll_will_halt(runs: list[Rehearsal], severity:
         skipped=(),
         habits=Habits(()),
     )
-    found = _foreseen(forecast)
+    found = findings_of(forecast)
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     if found:
         assert found[0].subject == "i-1"
