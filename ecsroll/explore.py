@@ -111,7 +111,7 @@ class _Explorer:
     def _optional(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """One call that may fail: then nothing is known, and a finding says so (DESIGN 7)."""
         try:
-            return self.aws.call(service, operation, **params)
+            return self.aws.optional(service, operation, **params)
         except (AwsRefusal, AwsUnavailable) as error:
             self._missing(f"{service}:{operation}", error)
             return {}
