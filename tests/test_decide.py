@@ -105,6 +105,10 @@ END = {
         seen(new("i-1"), old("i-2"), roll=roll(finished=(WEB,))),
         "roll 1 of web, finished: none",
     ),
+    "a life ended between a group's last note and the end of its page: the page goes first": row(
+        seen(new("i-1"), pages=page(), roll=roll(finished=(WEB,))),
+        "forget web",
+    ),
     "a host that was given up is no reason for that": row(
         seen(new("i-1"), old("i-2"), roll=roll(finished=(WEB,), skipped=1)),
         "close roll 1: halted",
@@ -236,8 +240,8 @@ TARGET = {
                 pointed_at=None,
             ),
         ),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
     "AWS's own parameter is never pointed: the roll goes to what it says": row(
         seen(
@@ -288,8 +292,8 @@ TARGET = {
     ),
     "a group whose template can not be read has nothing to be replaced": row(
         seen(old("i-1"), groups=group(1, launches=()), pages=page(pointed=())),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
 }
 
