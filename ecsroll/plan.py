@@ -17,7 +17,7 @@ from ecsroll.habits import Habit, Habits, learn
 from ecsroll.lease import standing
 from ecsroll.model import Finding, Memory, Policy, Snapshot, Wait
 from ecsroll.observe import Observer
-from ecsroll.policy import spelled
+from ecsroll.policy import retyped, spelled
 from ecsroll.preflight import allowed
 from ecsroll.rehearsal import Moves, Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
@@ -62,7 +62,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
         findings = (*findings, _unrehearsable(cluster, error))
     findings = _once(allowed(findings, policy.allow))
     screen.intend(seen, policy, outdated, findings)
-    return _result(seen, outdated, forecast, findings)
+    return _result(seen, policy, outdated, forecast, findings)
 
 
 def _once(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -81,7 +81,7 @@ def _unrehearsable(cluster: str, error: Unrehearsable) -> Finding:
 
 _FIXES = {
     Kind.SERVICE: "let the service move: see its deployment bounds, its placement constraints, the room for its tasks",
-    Kind.PROTECTED: "wait until the protection has ended, or give a longer --drain-timeout",
+    Kind.PROTECTED: "wait until the protection has ended",
     Kind.STANDALONE: "let the task end first, or give a longer --drain-timeout",
     Kind.STOPPING: "give a longer --drain-timeout: its deregistration delay and stop timeout take that long",
 }
@@ -119,7 +119,11 @@ def _mend(halted: Rehearsal) -> str:
 
 
 def _result(
-    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast | None, findings: tuple[Finding, ...]
+    seen: Snapshot,
+    policy: Policy,
+    outdated: Mapping[str, int],
+    forecast: Forecast | None,
+    findings: tuple[Finding, ...],
 ) -> Result:
     blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
     hosts = sum(outdated.values())
@@ -129,7 +133,8 @@ def _result(
         exit_code=Refused.exit_code if blocking else EXIT_OK,
         cluster=seen.cluster,
         reason=f"{blocking.code} {blocking.subject}: {blocking.measured}" if blocking else _sentence(hosts, forecast),
-        next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
+        # Without the same options it would be another roll than the one that was planned.
+        next=blocking.fix if blocking else " ".join(("ecsroll replace --cluster", seen.cluster, *retyped(policy))),
         remaining=hosts,
         findings=findings,
         more={"plan": _plain(forecast, seen.at) if forecast else None},
@@ -142,11 +147,13 @@ def _sentence(hosts: int, forecast: Forecast | None) -> str:
     main = forecast.main
     if main.endless:
         return f"{hosts} host(s) to replace: {main.verdict.reason}"
+    if not hosts:
+        return "no host is to be replaced"
     if main.nights:
         first, rest = main.nights[0], len(main.nights) - 1
         within = f"in {rest + 1} windows: {first.replaced} in the first one" if rest else "in one window"
         return f"{hosts} host(s) would be replaced {within}, from {dated(_local(first.opens, main))} on"
-    low, high = (round(each.total_seconds() / 60) for each in (forecast.low, forecast.high))
+    low, high = (round(round(each.total_seconds()) / 60) for each in (forecast.low, forecast.high))
     return f"{hosts} host(s) would be replaced in {low} to {high} minutes"
 
 
