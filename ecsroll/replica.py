@@ -151,8 +151,7 @@ class _Builder:
             enis=(kind.network_interfaces if kind else TRUNKED) - 1,
             number=cluster.registrations,
             status=facts.status,
-            # With a host that is ending, its agent goes: that does not keep ECS from deregistering it (aws-facts 3.8).
-            agent_connected=facts.connected or self._ends(facts),
+            agent_connected=facts.connected,
             agent_version=facts.agent,
             runtime_version=facts.runtime,
             attributes={name: value for name, value in facts.attributes.items() if name.startswith(OWN)},
@@ -170,11 +169,14 @@ class _Builder:
 
     def _end(self, facts: HostFacts, host: ContainerInstance) -> None:
         """Let it end here, too: by then everything that hears of it is there."""
-        if facts.machine.get("State", {}).get("Name") in {"stopping", "stopped"}:
-            self.sim.compute.stop(host.instance)
-        elif facts.status == "DRAINING" and host.instance.state == "running" and host.movable:
+        if facts.status == "DRAINING" and host.instance.state == "running" and host.movable:
             # Managed draining, or a hook of the user's own, holds it in Terminating:Wait until it is empty.
             self.sim.world.after(DRAINED_AT, partial(self._end, facts, host))
+            return
+        # Its agent has gone with it, and was there before: so ECS hears of its end (aws-facts 3.8).
+        self.sim.clusters.connect(host, connected=True)
+        if facts.machine.get("State", {}).get("Name") in {"stopping", "stopped"}:
+            self.sim.compute.stop(host.instance)
         else:
             self.sim.compute.terminate(host.instance.id)
 
