@@ -346,6 +346,8 @@ class _Explorer:
             templates = tuple(self._template(spec) for spec in specs)
         mixed = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
         overrides = [entry["InstanceType"] for entry in mixed.get("Overrides", ()) if entry.get("InstanceType")]
+        if any("InstanceRequirements" in entry for entry in mixed.get("Overrides", ())):
+            return templates, ()  # they count, and not the type that the template may name besides
         own = [template.data["InstanceType"] for template in templates if template.data.get("InstanceType")]
         return templates, tuple(dict.fromkeys(overrides or own))
 

@@ -11,7 +11,7 @@ from ecsroll.errors import EXIT_OK, Refused
 from ecsroll.forecast import Forecast, Option, foresee, name_of
 from ecsroll.habits import Habit, Habits, learn
 from ecsroll.model import Finding, Policy, Snapshot, Wait
-from ecsroll.policy import spelled
+from ecsroll.policy import retyped, spelled
 from ecsroll.rehearsal import Moves, Rehearsal, Step, Unrehearsable
 from ecsroll.result import Result
 from ecsroll.terrain import Terrain
@@ -49,7 +49,7 @@ def _unrehearsable(cluster: str, error: Unrehearsable) -> Finding:
 
 _FIXES = {
     Kind.SERVICE: "let the service move: see its deployment bounds, its placement constraints, the room for its tasks",
-    Kind.PROTECTED: "wait until the protection has ended, or give a longer --drain-timeout",
+    Kind.PROTECTED: "wait until the protection has ended",
     Kind.STANDALONE: "let the task end first, or give a longer --drain-timeout",
     Kind.STOPPING: "give a longer --drain-timeout: its deregistration delay and stop timeout take that long",
 }
@@ -87,7 +87,11 @@ def _mend(halted: Rehearsal) -> str:
 
 
 def result_of(
-    seen: Snapshot, outdated: Mapping[str, int], forecast: Forecast | None, findings: tuple[Finding, ...]
+    seen: Snapshot,
+    policy: Policy,
+    outdated: Mapping[str, int],
+    forecast: Forecast | None,
+    findings: tuple[Finding, ...],
 ) -> Result:
     """What ``ecsroll plan`` answers."""
     blocking = next((finding for finding in findings if finding.severity == "blocking"), None)
@@ -98,7 +102,8 @@ def result_of(
         exit_code=Refused.exit_code if blocking else EXIT_OK,
         cluster=seen.cluster,
         reason=f"{blocking.code} {blocking.subject}: {blocking.measured}" if blocking else _sentence(hosts, forecast),
-        next=blocking.fix if blocking else f"ecsroll replace --cluster {seen.cluster}",
+        # Without the same options it would be another roll than the one that was planned.
+        next=blocking.fix if blocking else " ".join(("ecsroll replace --cluster", seen.cluster, *retyped(policy))),
         remaining=hosts,
         findings=findings,
         more={"plan": _plain(forecast, seen.at) if forecast else None},
@@ -111,11 +116,13 @@ def _sentence(hosts: int, forecast: Forecast | None) -> str:
     main = forecast.main
     if main.endless:
         return f"{hosts} host(s) to replace: {main.verdict.reason}"
+    if not hosts:
+        return "no host is to be replaced"
     if main.nights:
         first, rest = main.nights[0], len(main.nights) - 1
         within = f"in {rest + 1} windows: {first.replaced} in the first one" if rest else "in one window"
         return f"{hosts} host(s) would be replaced {within}, from {dated(_local(first.opens, main))} on"
-    low, high = (round(each.total_seconds() / 60) for each in (forecast.low, forecast.high))
+    low, high = (round(round(each.total_seconds()) / 60) for each in (forecast.low, forecast.high))
     return f"{hosts} host(s) would be replaced in {low} to {high} minutes"
 
 

@@ -43,7 +43,7 @@ def plan(aws: Aws, cluster: str, policy: Policy, screen: Screen) -> Result:
     forecast, told = foreseen(examined.terrain, seen, policy, outdated, aws.clock.elapsed, spent)
     findings = _once(allowed((*examined.findings, *observer.findings.values(), *told), policy.allow))
     screen.intend(seen, policy, outdated, findings)
-    return result_of(seen, outdated, forecast, findings)
+    return result_of(seen, policy, outdated, forecast, findings)
 
 
 def _nothing(cluster: str, reason: str, findings: tuple[Finding, ...]) -> Result:

@@ -5,6 +5,7 @@ Each policy option is one row of ``SETTINGS``. From it come the option ``--max-s
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,6 +28,7 @@ __all__ = [
     "duration",
     "noted",
     "number",
+    "retyped",
     "settle",
     "shown",
     "spelled",
@@ -487,6 +489,21 @@ def _said(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(map(_said, value))
     return "" if value is None else str(value)
+
+
+def retyped(policy: Policy) -> tuple[str, ...]:
+    """The options that were typed, to be typed again with another command; what a variable or a file says holds on."""
+    words: list[str] = []
+    for setting in SETTINGS:
+        if policy.sources.get(setting.name) != "given":
+            continue
+        value = getattr(policy, setting.becomes)
+        if setting.kind == "flag":
+            words.append(setting.option if value else f"--no-{setting.name}")
+            continue
+        for one in value if setting.kind == "many" else (value,):
+            words += (setting.option, shlex.quote(_said(one)))
+    return tuple(words)
 
 
 def shown(policy: Policy) -> dict[str, tuple[str, str]]:
