@@ -403,10 +403,14 @@ SLIDE = {
         "drain i-1",
     ),
     "one host was sick at the start: no more has to stay than was ready then": row(
-        rolling(old("i-1"), old("i-2", lifecycle="Standby"), new("i-3", booting=True), page={"ready": 0}),
-        "drain i-1",
+        rolling(old("i-1"), old("i-2", connected=False), new("i-3"), page={"ready": 1}),
+        "drain i-2 i-1",
+    ),
+    "it serves again: from now on it has to stay, too, until there is another": row(
+        rolling(old("i-1"), old("i-2"), new("i-3", booting=True), page={"ready": 1}),
+        "note web",
+        "wait successor web: 2 ready, 2 needed besides the next to be drained",
         "wait boot i-3: is Pending",
-        "wait launch web: 3 wanted, 2 there",
     ),
     "one may be unavailable: drain without a spare": row(
         rolling(old("i-1"), old("i-2"), surge=0),
