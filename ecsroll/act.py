@@ -59,19 +59,8 @@ class Actor:
     def act(self, action: Action) -> Event:  # noqa: C901, PLR0912 - one match, a line a case: the table of contents
         """Do it, and say what was done."""
         match action:
-            case OpenRoll():
-                self.observer.records.write_roll(action.roll)
-                kind = "roll_progressed" if action.roll.finished else "roll_opened"
-                return self._event(kind, action, groups=list(action.roll.groups), epoch=action.roll.epoch)
-            case CloseRoll():
-                self.observer.records.close(action.roll)
-                return self._event("roll_closed", action, result=action.roll.result, epoch=action.roll.epoch)
-            case Note():
-                self.observer.records.write_ledger(action.ledger)
-                return self._event("ledger_noted", action, group=action.ledger.group)
-            case Forget():
-                self.observer.records.forget_ledger(action.group)
-                return self._event("ledger_forgotten", action, group=action.group)
+            case OpenRoll() | CloseRoll() | Note() | Forget():
+                return self._record(action)
             case Point():
                 self._point(action.ledger, action.pointed)
                 return self._event("target_set", action, group=action.ledger.group, image=action.pointed.image)
@@ -108,6 +97,25 @@ class Actor:
 
     def _event(self, kind: str, action: Action, **facts: Any) -> Event:
         return Event(kind=kind, at=self.aws.clock.now(), facts={**facts, "why": action.why})
+
+    # the records
+
+    def _record(self, action: OpenRoll | CloseRoll | Note | Forget) -> Event:
+        records = self.observer.records
+        match action:
+            case OpenRoll():
+                records.write_roll(action.roll)
+                kind = "roll_progressed" if action.roll.finished else "roll_opened"
+                return self._event(kind, action, groups=list(action.roll.groups), epoch=action.roll.epoch)
+            case CloseRoll():
+                records.close(action.roll)
+                return self._event("roll_closed", action, result=action.roll.result, epoch=action.roll.epoch)
+            case Note():
+                records.write_ledger(action.ledger)
+                return self._event("ledger_noted", action, group=action.ledger.group)
+            case Forget():
+                records.forget_ledger(action.group)
+                return self._event("ledger_forgotten", action, group=action.group)
 
     # the group
 

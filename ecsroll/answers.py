@@ -60,7 +60,7 @@ def host_of(group: str, member: Answer, machine: Answer | None, container: Answe
         health=member.get("HealthStatus", "Healthy"),
         protected=member.get("ProtectedFromScaleIn", False),
         template=template.get("LaunchTemplateId"),
-        version=template.get("Version"),
+        version=_number(template.get("Version")),
         configuration=member.get("LaunchConfigurationName"),
         arn=container.get("containerInstanceArn"),
         status=container.get("status"),
@@ -68,6 +68,11 @@ def host_of(group: str, member: Answer, machine: Answer | None, container: Answe
         tasks=container.get("runningTasksCount", 0) + container.get("pendingTasksCount", 0),
         drain_mark=attributes.get(DRAIN_ATTRIBUTE),
     )
+
+
+def _number(version: str | None) -> str | None:
+    """A host came from a version with a number. Who answers ``$Latest`` tells what the group asks for, not that."""
+    return None if version is None or version.startswith("$") else version
 
 
 def task_of(said: Answer, daemons: frozenset[str], protected_until: datetime | None) -> Task:

@@ -4,6 +4,7 @@ botocore's own retries are off, so that tenacity here, sleeping on the given clo
 """
 
 import copy
+import math
 import os
 import random
 import threading
@@ -131,6 +132,8 @@ _EXPIRED = frozenset(
     }
 )
 
+SOON = 5.0
+"""Seconds that are spent on one call that can be done without."""
 _TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 SILENT = 10.0
 """Seconds for which a call may fail before anybody hears of it."""
@@ -286,7 +289,15 @@ class Aws:
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """A reading that can be done without: nobody waits minutes for it. Raises as ``call`` does, sooner."""
-        return self._try(_passes, service, operation, params, patience=5.0)
+        return self._try(_passes, service, operation, params, patience=SOON)
+
+    def optional(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        """A reading that a roll can do without. Raises as ``call`` does.
+
+        Throttling and a lost network are waited for as ever: a check that was not made is worse than a late one. A
+        server that goes on failing is believed soon: what answers in the place of AWS fails so at what it lacks.
+        """
+        return self._try(_passes, service, operation, params, failing=SOON)
 
     def call_once(self, service: str, operation: str, **params: Any) -> dict[str, Any] | None:
         """One call that must not land twice: sent again only if AWS said that it did not land.
@@ -307,32 +318,42 @@ class Aws:
         operation: str,
         params: dict[str, Any],
         patience: float | None = None,
+        failing: float = math.inf,
     ) -> dict[str, Any]:
+        """``failing``: seconds for which a server may answer with nothing but errors of its own."""
         # The first try goes without tenacity: nearly every call works at once, and a rehearsal makes thousands of them.
         began = self.clock.elapsed()
         patience = self.patience if patience is None else patience
+
+        def enough(error: BaseException | None) -> bool:
+            longest = min(patience, failing) if _fails(error) else patience
+            return self.clock.elapsed() - began > longest
+
         try:
             try:
                 return self._once(service, operation, params)
             except _TROUBLE as error:
-                if not passes(error) or self.clock.elapsed() - began > patience:
+                if not passes(error) or enough(error):
                     raise
             self.clock.sleep(self._backoff(1))
             tell = partial(self._tell, _call_of(service, operation), began, patience)
-            again = self._retrying(passes, began + patience, tell)
+            again = self._retrying(passes, enough, tell)
             answer: dict[str, Any] = again(self._once, service, operation, params)
         except _TROUBLE as error:
             raise _ours(error, service, operation) from error
         return answer
 
     def _retrying(
-        self, passes: Callable[[BaseException], bool], until: float, tell: Callable[[RetryCallState], None]
+        self,
+        passes: Callable[[BaseException], bool],
+        enough: Callable[[BaseException | None], bool],
+        tell: Callable[[RetryCallState], None],
     ) -> Retrying:
-        """Tries from the second one on, while the trouble is a passing one and the clock has not reached ``until``."""
+        """Tries from the second one on, while the trouble is a passing one and it was not enough."""
         return Retrying(
             sleep=self.clock.sleep,
             before_sleep=tell,
-            stop=lambda _: self.clock.elapsed() > until,
+            stop=lambda state: enough(state.outcome.exception() if state.outcome else None),
             wait=lambda state: self._backoff(state.attempt_number + 1),
             retry=retry_if_exception(passes),
             reraise=True,
@@ -431,6 +452,13 @@ def _passes(error: BaseException) -> bool:
         return _code(error) in _THROTTLED | _PASSING or (status >= 500 and status != 501)
     # An answer that is none of AWS's (a proxy's page) is as good as lost.
     return isinstance(error, Unreachable | HTTPClientError | ResponseParserError)
+
+
+def _fails(error: BaseException | None) -> bool:
+    """Whether something answered, and could not: neither throttling nor the network."""
+    if isinstance(error, ClientError):
+        return _passes(error) and _code(error) not in _THROTTLED | _PASSING
+    return isinstance(error, ResponseParserError)
 
 
 def _surely_not_landed(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ attributes that somebody put on a host by hand are not on it. Pure.
 import binascii
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import product
@@ -75,6 +75,11 @@ class Before:
         """Outdated hosts that somebody else drains, by group."""
         return {name: tuple(self._turn(group).foreign) for name, group in self.seen.groups.items()}
 
+    @cached_property
+    def standby(self) -> dict[str, tuple[Host, ...]]:
+        """Outdated hosts that somebody has put into Standby, by group."""
+        return {name: tuple(self._turn(group).standby) for name, group in self.seen.groups.items()}
+
     def _turn(self, group: Group) -> Turn:
         seen = self.seen
         roll = seen.roll or Roll(epoch=0, began=seen.at, groups=(), images=self.policy.images, policy={})
@@ -129,9 +134,9 @@ class Before:
 
     @cached_property
     def replicas(self) -> list[ServiceFacts]:
-        """Services whose tasks a drain moves: no daemons, none on Fargate."""
+        """Services whose tasks a drain moves: no daemons, none on Fargate (or elsewhere)."""
         return sorted(
-            (each for each in self.terrain.services.values() if not each.daemon and not each.fargate),
+            (each for each in self.terrain.services.values() if not each.daemon and not each.elsewhere),
             key=lambda service: service.name,
         )
 
@@ -167,9 +172,24 @@ class Before:
     # what is there
 
     def serving(self, group: Group) -> list[HostFacts]:
-        """The group's hosts that take tasks today."""
+        """The group's hosts that take tasks today; ECS does not ask whether one is in Standby."""
         known = self.terrain.hosts
-        return [known[host.arn] for host in self.seen.of(group) if host.serves and host.arn and host.arn in known]
+        there = [host for host in self.seen.of(group) if host.arn in known and not host.leaving]
+        return [known[host.arn] for host in there if host.arn and host.status == "ACTIVE" and host.connected]
+
+    def going(self, group: Group) -> list[HostFacts]:
+        """The group's hosts that are to leave, and take tasks today."""
+        leaving = {host.arn for host in self.leaving[group.name]}
+        return [host for host in self.serving(group) if host.arn in leaving]
+
+    def missing(self, group: Group) -> int:
+        """Hosts that the group wants and that take no tasks now, but will: they boot, or their agent is away.
+
+        Agents come and go several times an hour (aws-facts 3.7); one that stays away is replaced before any other host.
+        """
+        known = {"ACTIVE", "DRAINING"}
+        there = sum(host.live and host.status in known and host.connected for host in self.seen.of(group))
+        return max(0, group.desired - there)
 
     def beside(self, group: Group) -> list[HostFacts]:
         """The hosts of all other groups that take tasks, whether they are rolled too or not."""
@@ -232,7 +252,8 @@ class Before:
     def _has(
         self, host: HostFacts, expressions: tuple[str, ...], providers: tuple[str, ...], requires: tuple[str, ...]
     ) -> bool:
-        if providers and host.provider not in providers:
+        # Tasks come to a managed instance (or to a machine outside AWS) by its own provider or launch type only.
+        if (providers or host.managed) and host.provider not in providers:
             return False
         if not set(requires) <= host.attributes.keys():
             return False
@@ -273,18 +294,33 @@ class Before:
             return ()
         facts = self.terrain.groups.get(group.name)
         types = (facts.types if facts else ()) or tuple(dict.fromkeys(host.type for host in hosts))
-        kinds = product(types, group.zones or ("",), self.images(group) or ("",))
+        places = self._places(group, hosts, facts.subnets if facts else ())
+        kinds = product(types, places, self.images(group) or ("",))
         return tuple(self._newcomer(group, hosts, *kind) for kind in kinds)
 
-    def _newcomer(self, group: Group, hosts: list[HostFacts], kind: str, zone: str, image: str) -> Newcomer:
-        like = next((host for host in hosts if host.type == kind), hosts[0])
+    def _places(self, group: Group, hosts: list[HostFacts], subnets: Sequence[str]) -> list[tuple[str, str]]:
+        """Each zone with the subnets that it may be in: a subnet without a host to tell its zone may be in any."""
+        zones = {host.subnet: host.zone for host in self.terrain.hosts.values() if host.subnet}
+        places = []
+        for zone in group.zones or ("",):
+            here = [subnet for subnet in subnets if zones.get(subnet, zone) == zone]
+            here = here or sorted({host.subnet for host in hosts if host.zone == zone})
+            places += [(zone, subnet) for subnet in here or [""]]
+        return places
+
+    def _newcomer(
+        self, group: Group, hosts: list[HostFacts], kind: str, place: tuple[str, str], image: str
+    ) -> Newcomer:
+        zone, subnet = place
+        alike = [host for host in hosts if host.type == kind] or hosts
+        like = next((host for host in alike if host.zone == zone), alike[0])
         custom = {name for host in hosts for name in host.attributes if not name.startswith((*BUILT_IN, "ecsroll."))}
         everywhere = {name for name in custom if len({host.attributes.get(name, "-") for host in hosts}) == 1}
         script = self._user_data(group)
         attributes = {name: value for name, value in like.attributes.items() if name.startswith(BUILT_IN)}
         attributes |= {name: host.attributes[name] for host in hosts for name in custom if name in host.attributes}
         attributes |= {"ecs.ami-id": image, "ecs.availability-zone": zone, "ecs.instance-type": kind}
-        attributes.pop("ecs.subnet-id", None)
+        attributes["ecs.subnet-id"] = subnet
         newcomer = Newcomer(
             attributes=attributes,
             doubtful=frozenset(name for name in custom - everywhere if name not in script),
@@ -299,14 +335,16 @@ class Before:
         return " ".join(map(_decoded, said))
 
     def _new_space(self, kind: str, like: HostFacts) -> Space:
-        facts = self.terrain.types.get(kind)
+        facts, known = self.terrain.types.get(kind), self.terrain.types.get(like.type)
         if like.type == kind or facts is None:
             return _space(like.registered, self._interfaces(like))
+        part = like.registered.memory / known.memory if known and known.memory else 1 - KEPT_BY_KERNEL
+        trunk = "ecs.awsvpc-trunk-id" in like.attributes
         return Space(
             cpu=facts.cpu,
-            memory=int(facts.memory * (1 - KEPT_BY_KERNEL)),
+            memory=int(facts.memory * part),
             gpus=facts.gpus,
-            enis=facts.interfaces - 1,
+            enis=PLENTY if trunk or not facts.interfaces else facts.interfaces - 1,
             taken=like.registered.ports,
         )
 

@@ -135,11 +135,13 @@ def replace_hosts(
         begin=lambda there: check_same(cluster, there.records.read().roll, policy),
     )
     result = run.go(observer, findings)
-    if result.judged and policy.rollback_on_failure:
-        from ecsroll.rollback import after_failure  # noqa: PLC0415 - it is made of these commands
+    return _rolled_back(run, result) if result.judged and policy.rollback_on_failure else result
 
-        return after_failure(result, aws, cluster, policy, screen, stopping)
-    return result
+
+def _rolled_back(run: "Run", result: Result) -> Result:
+    from ecsroll.rollback import after_failure  # noqa: PLC0415 - it is made of these commands
+
+    return after_failure(result, run.aws, run.cluster, run.policy, run.screen, run.stopping)
 
 
 def _findings(aws: Aws, observer: Observer, seen: Snapshot, policy: Policy, decision: Decision) -> tuple[Finding, ...]:

@@ -13,7 +13,7 @@ from functools import reduce
 from ecsroll.before import Before
 from ecsroll.fits import UNITS, Crowd, Load, Space, Tight, always_fits, larger, never_fits, smaller
 from ecsroll.model import Finding, Group
-from ecsroll.terrain import ServiceFacts
+from ecsroll.terrain import HostFacts, ServiceFacts
 
 __all__ = ["DEADLOCKS", "Bounds", "bounds_of"]
 
@@ -149,6 +149,8 @@ class _Room:
 
     best: Counter[Space]
     worst: Counter[Space]
+    apart: tuple[Counter[Space], ...] = ()
+    """The worst, by capacity provider: a strategy with several gives each task its own, whether it has room or not."""
     known: dict[tuple[Load, int], bool] = field(default_factory=dict)
     """What was found out already: services are many, and kinds of tasks few."""
 
@@ -156,27 +158,47 @@ class _Room:
         """Whether a task of it finds room wherever the others are."""
         key = (crowd.load, crowd.count if crowd.alone else 0)
         if key not in self.known:
-            self.known[key] = always_fits(crowd, before.others(crowd), self.worst)
+            others = before.others(crowd)
+            self.known[key] = all(always_fits(crowd, others, hosts) for hosts in self.apart or (self.worst,))
         return self.known[key]
 
 
 def _room(before: Before, group: Group, service: ServiceFacts) -> _Room:
     """While a group is rolled: its hosts that stay or have come, and those of the other groups."""
     spaces = before.spaces
-    others = Counter(spaces[host.arn] for host in before.beside(group) if before.suits(service, host))
+    beside = [host for host in before.beside(group) if before.suits(service, host)]
+    others = Counter(spaces[host.arn] for host in beside)
     old = [spaces[host.arn] for host in before.serving(group) if before.suits(service, host)]
     every, fit = before.newcomers(group), before.admits(group, service)
-    if not fit:
-        return _Room(others, others)  # in the end they are all that is left
+    if not fit:  # in the end, what is not rolled is all that is left
+        left = Counter(spaces[host.arn] for host in before.staying(service) if host.group == group.name)
+        return _Room(others + left, others + left, _apart(before, group, service, beside, left))
     leaving, surge = len(before.leaving[group.name]), before.surge(group)
     at_once = min(surge + before.unavailable(group), leaving)
     kinds = [*old, *(new.space for new in fit)]
-    best = len(old) + surge - min(1, at_once)
+    # Where every new host will do, those that come in the place of hosts that do not are room besides.
+    unfit = sum(not before.suits(service, host) for host in before.going(group)) if len(fit) == len(every) else 0
+    best = len(old) + unfit + before.missing(group) + surge - min(1, at_once)
     # A new host of the wrong zone (or type) does not help, and nobody knows beforehand which it will be.
-    worst = len(old) + surge - at_once if len(fit) == len(every) else 0
+    sure = len(old) + surge - at_once if len(fit) == len(every) else 0
+    worst = Counter({reduce(smaller, kinds): max(0, sure)})
     return _Room(
         others + Counter({reduce(larger, kinds): max(0, best)}),
-        others + Counter({reduce(smaller, kinds): max(0, worst)}),
+        others + worst,
+        _apart(before, group, service, beside, worst),
+    )
+
+
+def _apart(
+    before: Before, group: Group, service: ServiceFacts, beside: Sequence[HostFacts], own: Counter[Space]
+) -> tuple[Counter[Space], ...]:
+    if len(service.providers) < 2:
+        return ()
+    mine = group.provider.name if group.provider else ""
+    return tuple(
+        Counter(before.spaces[host.arn] for host in beside if host.provider == name)
+        + (own if name == mine else Counter())
+        for name in service.providers
     )
 
 
@@ -223,7 +245,8 @@ def _never_whole(before: Before, group: Group, services: Sequence[ServiceFacts])
     there = before.carrying(group)
     running = {each.name: min(each.desired, there[each.name]) for each in services}
     left = _hosts(before, group, services[0])
-    room = Counter({reduce(larger, left.elements()): max(0, left.total() - kept)}) if left else left
+    number = max(0, left.total() + before.missing(group) - kept)
+    room = Counter({reduce(larger, left.elements()): number}) if left else left
     return never_fits(list(_crowds(before, services, running)), room)
 
 
@@ -248,7 +271,7 @@ def _lacks_room(
     elif kept is not None and not grows:
         yield _not_whole(service, group, kept)
     elif tight is not None or kept is not None or not room.always(crowd, before):
-        yield _maybe(before, group, service, crowd, sum(room.worst.values()))
+        yield _maybe(before, group, service, crowd, room)
 
 
 def _admitted(before: Before, service: ServiceFacts) -> bool:
@@ -321,13 +344,25 @@ def _not_whole(service: ServiceFacts, group: Group, tight: Tight) -> Finding:
     )
 
 
-def _maybe(before: Before, group: Group, service: ServiceFacts, crowd: Crowd, hosts: int) -> Finding:
+def _maybe(before: Before, group: Group, service: ServiceFacts, crowd: Crowd, room: _Room) -> Finding:
+    hosts = sum(number for host, number in room.worst.items() if host.lacks(crowd.load) is None)
+    tasks = f"its tasks ({crowd.load.cpu} CPU units, {crowd.load.memory} MiB)"
+    if room.apart and always_fits(crowd, before.others(crowd), room.worst):
+        measured = (
+            f"there is room for {tasks} while {group.name} is rolled, but its strategy gives each of them one of "
+        )
+        measured += f"its capacity providers ({', '.join(service.providers)}), and that one may have none"
+    elif hosts:
+        measured = f"{tasks} fit on the {hosts} host(s) that are sure to be left while {group.name} is rolled only if "
+        measured += "ECS places the others well"
+    else:
+        measured = f"it is not sure that there is a host that takes {tasks} (its zone, its type, its agent) while "
+        measured += f"{group.name} is rolled"
     return Finding(
         code="EC117",
         severity="warning",
         subject=service.name,
-        measured=f"its tasks ({crowd.load.cpu} CPU units, {crowd.load.memory} MiB) fit on the {hosts} host(s) that are "
-        f"sure to be left while {group.name} is rolled only if ECS places the others well",
+        measured=measured,
         fix=f"ecsroll plan --cluster {before.seen.cluster} rehearses it; {_more_room(before, group)}",
     )
 

@@ -151,6 +151,9 @@ def _without(seen: Snapshot, roll: Roll, memory: Memory, name: str) -> tuple[Dec
 
 
 def _close(seen: Snapshot, roll: Roll, policy: Policy) -> Decision:
+    # A life may have ended between a group's last note and this.
+    if pages := [name for name in roll.finished if name in seen.ledgers]:
+        return Decision(actions=tuple(Forget(group=name, why=f"{name} is finished") for name in pages))
     turns = [
         Turn(seen, Memory(), policy, roll, group, first_page(seen, Memory(), policy, roll, group))
         for name, group in seen.groups.items()

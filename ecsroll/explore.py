@@ -111,7 +111,7 @@ class _Explorer:
     def _optional(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """One call that may fail: then nothing is known, and a finding says so (DESIGN 7)."""
         try:
-            return self.aws.call(service, operation, **params)
+            return self.aws.optional(service, operation, **params)
         except (AwsRefusal, AwsUnavailable) as error:
             self._missing(f"{service}:{operation}", error)
             return {}
@@ -346,6 +346,8 @@ class _Explorer:
             templates = tuple(self._template(spec) for spec in specs)
         mixed = group.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
         overrides = [entry["InstanceType"] for entry in mixed.get("Overrides", ()) if entry.get("InstanceType")]
+        if any("InstanceRequirements" in entry for entry in mixed.get("Overrides", ())):
+            return templates, ()  # they count, and not the type that the template may name besides
         own = [template.data["InstanceType"] for template in templates if template.data.get("InstanceType")]
         return templates, tuple(dict.fromkeys(overrides or own))
 

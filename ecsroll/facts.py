@@ -1,7 +1,7 @@
 """What AWS answers, read into the facts of the terrain: pure, tolerant of members that it does not know."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -69,6 +69,7 @@ def host_facts(said: Answer, machine: Answer, group: str | None) -> HostFacts:
         launched_at=machine.get("LaunchTime"),
         provider=said.get("capacityProviderName"),
         managed="ecs.managed-instance" in attributes or instance.startswith("mi-"),
+        outside="ecs.capability.external" in attributes,
         said=said,
         machine=machine,
     )
@@ -199,23 +200,24 @@ def service_facts(said: Answer) -> ServiceFacts:
     daemon = said.get("schedulingStrategy") == "DAEMON"
     bounds = said.get("deploymentConfiguration") or {}
     constraints = said.get("placementConstraints", ())
-    balancers = [
-        *said.get("loadBalancers", ()),
-        *(each for task_set in said.get("taskSets", ()) for each in task_set.get("loadBalancers", ())),
-    ]
+    sets = _task_sets(said)
+    balancers = [each for one in (said, *sets) for each in one.get("loadBalancers", ())]
+    # What runs is what its primary task set says; the service itself may say nothing of it (an EXTERNAL controller).
+    said_by = (*sets, said)
+    launched = next((one for one in said_by if one.get("launchType") or one.get("capacityProviderStrategy")), said)
     return ServiceFacts(
         name=said["serviceName"],
         arn=said["serviceArn"],
         daemon=daemon,
-        definition=_definition_of(said),
+        definition=str(next((one["taskDefinition"] for one in said_by if one.get("taskDefinition")), "")),
         desired=said.get("desiredCount", 0),
         running=said.get("runningCount", 0),
         pending=said.get("pendingCount", 0),
         min_percent=bounds.get("minimumHealthyPercent", 0 if daemon else 100),
         max_percent=bounds.get("maximumPercent", 100 if daemon else 200),
         controller=(said.get("deploymentController") or {}).get("type", "ECS"),
-        launch_type=said.get("launchType"),
-        providers=tuple(entry["capacityProvider"] for entry in said.get("capacityProviderStrategy", ())),
+        launch_type=launched.get("launchType"),
+        providers=_providers(launched.get("capacityProviderStrategy", ())),
         strategies=tuple((entry["type"], entry.get("field", "")) for entry in said.get("placementStrategy", ())),
         distinct=any(entry.get("type") == "distinctInstance" for entry in constraints),
         members=_members(constraints),
@@ -224,16 +226,22 @@ def service_facts(said: Answer) -> ServiceFacts:
         grace=timedelta(seconds=said.get("healthCheckGracePeriodSeconds") or 0),
         rebalances=said.get("availabilityZoneRebalancing") == "ENABLED",
         deployments=tuple(said.get("deployments", ())),
+        task_sets=tuple(sets),
         events=tuple(ServiceEvent(at=each["createdAt"], message=each["message"]) for each in said.get("events", ())),
         created=said.get("createdAt"),
         said=said,
     )
 
 
-def _definition_of(said: Answer) -> str:
-    """A service with task sets has none of its own: its primary one's."""
-    sets = sorted(said.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
-    return str(said.get("taskDefinition") or next((entry.get("taskDefinition", "") for entry in sets), ""))
+def _providers(strategy: Sequence[Answer]) -> tuple[str, ...]:
+    """Of a strategy; one that has neither a base nor a weight gets no tasks where others have."""
+    used = [entry for entry in strategy if entry.get("weight") or entry.get("base")]
+    return tuple(entry["capacityProvider"] for entry in used or strategy)
+
+
+def _task_sets(said: Answer) -> list[Answer]:
+    """The task sets of a service that CodeDeploy or somebody else deploys, the primary one first."""
+    return sorted(said.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
 
 
 def _once(names: Iterable[str | None]) -> tuple[str, ...]:

@@ -224,7 +224,8 @@ class _Siege:
         excluding = {other: number for other, number in self.others.items() if other.ports & self.load.ports}
         strength = sum(number * self._weight(other) for other, number in self.others.items() if other not in excluding)
         by_load = 0
-        for cost, number in sorted((self._cost(host), number) for host, number in self.hosts.items()):
+        costs = ((self._cost(host), number) for host, number in self.hosts.items())
+        for cost, number in sorted((cost, number) for cost, number in costs if cost < float("inf")):
             some = min(number, int((strength + 1e-9) / cost))
             by_load, strength = by_load + some, strength - some * cost
         return self.apart + sum(excluding.values()) + by_load
@@ -250,8 +251,13 @@ class _Siege:
         return {name: frozenset(other.of(name) for other in self.others) - {0} for name in RESOURCES}
 
     def _weight(self, other: Load) -> float:
-        """The part of a host that one of these tasks helps to shut."""
-        return max((other.of(name) / least for name, least in self._least.items()), default=0.0)
+        """The part of a host that one of these tasks helps to shut: on one host only, however large it is."""
+        return min(self._dearest, max((other.of(name) / least for name, least in self._least.items()), default=0.0))
+
+    @cached_property
+    def _dearest(self) -> float:
+        """What it takes to shut the host that is hardest to shut, of those that can be."""
+        return max((cost for host in self.hosts if (cost := self._cost(host)) < float("inf")), default=0.0)
 
     def _cost(self, host: Space) -> float:
         """How much it takes to shut a host, by the easiest way; the one that is shut most easily being 1."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from statistics import fmean
 
 from ecsroll.asg import surge_for
@@ -22,7 +23,7 @@ from ecsroll.window import opens
 
 __all__ = ["Forecast", "Option", "foresee", "name_of"]
 
-WITHIN = 3.8
+WITHIN = 3.5
 """Seconds, readings included, in which rehearsals beside the policy's own have to be done: a plan is to be answered
 within five, and its process needs one to start."""
 LEAST = 1.5
@@ -84,10 +85,7 @@ def foresee(
     elapsed: Callable[[], float],
     spent: float = 0.0,
 ) -> Forecast:
-    """Rehearse; ``outdated`` is how many hosts each group has to replace, ``elapsed`` a clock of seconds.
-
-    ``spent``: seconds that the readings took.
-    """
+    """Rehearse. ``outdated``: hosts to replace, by group; ``elapsed``: a clock; ``spent``: seconds of it on reading."""
     began = elapsed()
     runs = [rehearse(terrain, seen, policy, habits, seed=1)]
     price = elapsed() - began
@@ -95,13 +93,12 @@ def foresee(
         runs += [rehearse(terrain, seen, policy, habits, lean=lean, seed=2 + int(lean)) for lean in (-1.0, 1.0)]
     well = [run for run in runs if run.well]
     main = (well or runs)[0]
+    until = began + max(LEAST, WITHIN - spent)
+    others = [] if seen.roll else list(_others(seen, policy, outdated))
+    rehearsing = partial(rehearse, terrain, seen, habits=habits, seed=1)
     options = [Option(policy=policy, rehearsal=main, asked=True)]
-    skipped = []
-    for other in () if seen.roll else _others(seen, policy, outdated):
-        if elapsed() + price <= began + max(LEAST, WITHIN - spent):
-            options.append(Option(policy=other, rehearsal=rehearse(terrain, seen, other, habits, seed=1), asked=False))
-        else:
-            skipped.append(name_of(other))
+    options += _in_time(others, rehearsing, lambda: elapsed() + price <= until)
+    skipped = tuple(name_of(other) for other in others[len(options) - 1 :])
     options.sort(key=lambda option: option.rehearsal.tally.peak)
     best, why = _recommended(options, untried=bool(skipped))
     low, likely, high = _range(well or runs, sum(outdated.values()))
@@ -115,9 +112,18 @@ def foresee(
         options=tuple(options),
         recommended=best,
         why=why,
-        skipped=tuple(skipped),
+        skipped=skipped,
         habits=habits,
     )
+
+
+def _in_time(
+    others: Sequence[Policy], rehearsing: Callable[[Policy], Rehearsal], enough: Callable[[], bool]
+) -> Iterable[Option]:
+    for other in others:
+        if not enough():
+            return
+        yield Option(policy=other, rehearsal=rehearsing(other), asked=False)
 
 
 def _range(runs: Sequence[Rehearsal], hosts: int) -> tuple[timedelta, timedelta, timedelta]:

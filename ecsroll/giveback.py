@@ -36,9 +36,10 @@ def give_back(turn: Turn) -> bool:
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
         skipped=turn.roll.skipped + len(turn.skipped),
     )
+    # Finished first: a group without a page that is not finished would begin anew, and with --all be rolled anew.
+    turn.actions.append(OpenRoll(roll=done, why=f"{turn.group.name} is finished"))
     if turn.group.name in turn.seen.ledgers:
         turn.actions.append(Forget(group=turn.group.name, why="everything was given back"))
-    turn.actions.append(OpenRoll(roll=done, why=f"{turn.group.name} is finished"))
     return True
 
 

@@ -101,7 +101,8 @@ def learn(terrain: Terrain) -> Habits:
 def _of_group(group: GroupFacts, terrain: Terrain) -> Iterable[Habit]:
     launches = [each for each in group.activities if each.kind == "launch" and each.took is not None]
     since = _since((each.began for each in launches), terrain.at)
-    yield _habit("reaction", group.name, [lag for each in launches if (lag := _reaction(each)) is not None], since)
+    lags = [lag for each in launches if (lag := _reaction(each)) is not None]
+    yield _habit("reaction", group.name, lags, f"launches {since}")
     boots = [each.took.total_seconds() + 0.5 for each in launches if each.took is not None]  # AWS cuts off the fraction
     ended = {each.instance: each.ended for each in launches}
     hosts = [host for host in terrain.of(group.name) if host.registered_at is not None]

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import takewhile
 
 from ecsroll.before import Before
-from ecsroll.model import Finding, Host
+from ecsroll.model import Finding, Host, Policy
 from ecsroll.policy import spelled
-from ecsroll.terrain import HostFacts, TaskFacts, VolumeFacts
+from ecsroll.terrain import HostFacts, ServiceFacts, TaskFacts, VolumeFacts
 
 __all__ = ["HAZARDS"]
 
 GONE = {"terminated", "shutting-down", "stopped", "stopping"}
+GROUP_TAG = "aws:autoscaling:groupName"
+"""The tag by which EC2 says which group an instance is in, also of groups outside the roll."""
 SYSTEM = ("/var/run", "/run", "/proc", "/sys", "/cgroup", "/dev", "/etc", "/var/log", "/var/lib/docker", "/usr")
 """Paths that hold the host's own things: a new host has them, too."""
+VOLUMES = "/var/lib/docker/volumes"
+"""Among them, what docker keeps for others."""
 
 
 def few(names: Iterable[str], limit: int = 3) -> str:
@@ -27,14 +32,34 @@ def few(names: Iterable[str], limit: int = 3) -> str:
 def _standalone(before: Before) -> Iterator[Finding]:
     tasks = before.leaving_tasks(None)
     if tasks:
+        does, fix = _of_standalone(before.policy)
         yield Finding(
             code="EC118",
             severity="warning",
             subject=few(_family(task) for task in tasks),
             measured=f"{len(tasks)} standalone task(s) run on {len({task.host for task in tasks})} host(s): nobody "
-            f"moves them, so the roll waits until they end, and halts after {spelled(before.policy.drain_timeout)}",
-            fix="let them end first, or give --drain-timeout more than they need",
+            f"moves them, so {does}",
+            fix=fix,
         )
+
+
+def _of_standalone(policy: Policy) -> tuple[str, str]:
+    """What the policy does about them, and what to do about that."""
+    after = spelled(policy.drain_timeout)
+    end = {
+        "halt": f"halts after {after}",
+        "skip": f"leaves their hosts alone after {after}",
+        "terminate": f"ends them with their hosts after {after}",
+    }[policy.on_drain_timeout]
+    return {
+        "wait": (
+            f"the roll waits until they end, and {end}",
+            "let them end first, or give --drain-timeout more than they need",
+        ),
+        "stop": ("they are stopped when their hosts are drained", "let them end first, if they are not to be stopped"),
+        "skip": ("their hosts are left alone, and the roll ends with exit code 5", "let them end first"),
+        "fail": ("the roll halts at the first host with one", "let them end first, or give --standalone-tasks wait"),
+    }[policy.standalone_tasks]
 
 
 def _family(task: TaskFacts) -> str:
@@ -47,16 +72,13 @@ def _protected(before: Before) -> Iterator[Finding]:
         if not tasks:
             continue
         last = max(task.protected_until for task in tasks if task.protected_until)
-        limit = before.policy.drain_timeout
-        longer = last - before.seen.at > limit
         yield Finding(
             code="EC119",
             severity="warning",
             subject=service.name,
             measured=f"{len(tasks)} protected task(s), the last until {last:%Y-%m-%d %H:%M:%S}Z (in "
-            f"{spelled(last - before.seen.at)}): their hosts wait, {'longer than' if longer else 'within'} "
-            f"--drain-timeout {spelled(limit)}",
-            fix="roll later, or give --drain-timeout more than that" if longer else "nothing to do: the roll waits",
+            f"{spelled(last - before.seen.at)}): their hosts wait until then, whatever --drain-timeout says",
+            fix="nothing to do: the roll waits; it waits less where it begins later, or the tasks end their protection",
         )
 
 
@@ -103,7 +125,8 @@ def _volumes(
 def _stays_behind(volume: VolumeFacts) -> bool:
     if volume.kind == "docker":
         return volume.path == "local"
-    return volume.kind == "host" and not volume.path.startswith(SYSTEM)
+    own = any(volume.path == path or volume.path.startswith(f"{path}/") for path in SYSTEM)
+    return volume.kind == "host" and (not own or volume.path.startswith(VOLUMES))
 
 
 def _zoned(volume: VolumeFacts) -> bool:
@@ -119,31 +142,41 @@ def _pinned(before: Before, service: str) -> bool:
 
 def _deploying(before: Before) -> Iterator[Finding]:
     for service in before.moving:
-        state = next(
-            (entry.get("rolloutState", "") for entry in service.deployments if entry.get("status") == "PRIMARY"), ""
-        )
-        if len(service.deployments) > 1 or state == "IN_PROGRESS":
+        under_way = service.deployments or service.task_sets
+        state = next((entry.get("rolloutState", "") for entry in under_way if entry.get("status") == "PRIMARY"), "")
+        if len(under_way) > 1 or state == "IN_PROGRESS":
+            kind = "deployment" if service.deployments else "task set"
             yield Finding(
                 code="EC123",
                 severity="warning",
                 subject=service.name,
-                measured=f"{len(service.deployments)} deployment(s), the newest {state or 'under way'}: tasks start "
+                measured=f"{len(under_way)} {kind}(s), the newest {state or 'under way'}: tasks start "
                 "and stop for two reasons at once, and a failing release looks like a failing host",
                 fix="let the deployment end first",
             )
 
 
 def _short(before: Before) -> Iterator[Finding]:
-    for service in before.moving:
-        if service.running < service.desired and len(service.deployments) <= 1:
-            said = next((event.message for event in service.events if "unable" in event.message), "")
-            yield Finding(
-                code="EC124",
-                severity="warning",
-                subject=service.name,
-                measured=f"{service.running} of {service.desired} task(s) run" + (f": {said}" if said else ""),
-                fix="mend that first: with a task missing, fewer others may be moved",
-            )
+    for service in before.replicas:
+        moves = service in before.moving
+        if service.running >= service.desired or len(service.deployments) > 1 or not (moves or _comes(before, service)):
+            continue
+        since = takewhile(lambda event: "steady state" not in event.message, service.events)
+        said = next((event.message for event in since if "unable" in event.message), "")
+        why = "with a task missing, fewer others may be moved" if moves else "it takes the room that new hosts bring"
+        yield Finding(
+            code="EC124",
+            severity="warning",
+            subject=service.name,
+            measured=f"{service.running} of {service.desired} task(s) run" + (f": {said}" if said else ""),
+            fix=f"mend that first: {why}",
+        )
+
+
+def _comes(before: Before, service: ServiceFacts) -> bool:
+    """Whether its tasks may start on the hosts that a roll brings."""
+    groups = (group for group in before.seen.groups.values() if before.leaving[group.name])
+    return before.definition(service) is not None and any(before.admits(group, service) for group in groups)
 
 
 # Hosts -----------------------------------------------------------------------------------------------------------
@@ -199,8 +232,22 @@ def _drained(before: Before) -> Iterator[Finding]:
             )
 
 
+def _standby(before: Before) -> Iterator[Finding]:
+    for name, hosts in before.standby.items():
+        if hosts:
+            yield Finding(
+                code="EC144",
+                severity="warning",
+                subject=name,
+                measured=f"{len(hosts)} outdated host(s) are in Standby ({few(h.id for h in hosts)}): they are "
+                "skipped, and the roll ends with exit code 5",
+                fix=f"bring them back first: aws autoscaling exit-standby --auto-scaling-group-name {name} "
+                f"--instance-ids {' '.join(host.id for host in hosts[:20])}",
+            )
+
+
 def _managed(before: Before) -> Iterator[Finding]:
-    found = [host for host in before.terrain.hosts.values() if host.managed]
+    found = [host for host in before.terrain.hosts.values() if host.managed and not host.outside]
     if found:
         yield Finding(
             code="EC143",
@@ -209,6 +256,26 @@ def _managed(before: Before) -> Iterator[Finding]:
             measured=f"{len(found)} ECS managed instance(s): they are in no group, and AWS replaces them by itself",
             fix="nothing to do: they are skipped",
         )
+
+
+def _groupless(before: Before) -> Iterator[Finding]:
+    """Hosts that no group knows: detached, or launched by hand; and machines outside AWS, which ECS manages, too."""
+    found = [host for host in before.terrain.hosts.values() if _is_alone(host)]
+    if found:
+        yield Finding(
+            code="EC145",
+            severity="info",
+            subject=before.seen.cluster,
+            measured=f"{len(found)} host(s) are in no Auto Scaling group ({few(h.id for h in found)}): the roll does "
+            "not replace them, whatever they run",
+            fix="put them into a group (aws autoscaling attach-instances), or replace them by hand",
+        )
+
+
+def _is_alone(host: HostFacts) -> bool:
+    tags = {tag.get("Key") for tag in host.machine.get("Tags", ())}
+    runs = host.machine.get("State", {}).get("Name") == "running"
+    return host.outside or (host.group is None and not host.managed and runs and GROUP_TAG not in tags)
 
 
 def _only_daemons(before: Before) -> Iterator[Finding]:
@@ -244,6 +311,8 @@ HAZARDS = (
     _agentless,
     _zombies,
     _drained,
+    _standby,
     _managed,
+    _groupless,
     _only_daemons,
 )

@@ -457,7 +457,7 @@ class Observer:
     def _optional(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """A reading that a roll can do without: that it failed is a finding, never a crash (DESIGN 7)."""
         try:
-            return self.aws.call(service, operation, **params)
+            return self.aws.optional(service, operation, **params)
         except (AwsRefusal, AwsUnavailable) as error:
             subject = f"{service}:{operation}"
             self.findings[subject] = Finding(

@@ -27,10 +27,10 @@ __all__ = [
     "again",
     "amount",
     "choice",
-    "command",
     "duration",
     "noted",
     "number",
+    "retyped",
     "settle",
     "shown",
     "spelled",
@@ -529,23 +529,14 @@ def again(cluster: str, roll: Roll | None, policy: Policy | None = None) -> str:
     return " ".join(["ecsroll", verb, "--cluster", shlex.quote(cluster), *(_words(said) if verb == "replace" else ())])
 
 
-def command(cluster: str, policy: Policy) -> str:
-    """The ``replace`` that means this policy, to be pasted: what the environment and the file say needs no words."""
-    given = [setting for setting in SETTINGS if policy.sources.get(setting.name) == "given"]
-    said = {setting.option: _said(getattr(policy, setting.becomes)) or "no" for setting in given}
-    return " ".join(["ecsroll replace --cluster", shlex.quote(cluster), *_words(said)])
-
-
 def _words(said: Mapping[str, str]) -> Iterator[str]:
-    """Settings as they are typed; defaults need not be."""
+    """Noted settings as they are typed; defaults need not be."""
     for setting in SETTINGS:
         value = said.get(setting.option, setting.default)
-        if value == setting.default:
-            continue
-        if setting.kind == "flag":
-            yield setting.option if value == "yes" else f"--no-{setting.name}"
-        else:
-            words = value.split() if setting.kind == "many" and not setting.read_all else [value]
+        if setting.kind == "flag" and value:
+            yield setting.option
+        elif value != setting.default:
+            words = value.split() if setting.kind == "many" else [value]
             yield from (part for word in words for part in (setting.option, shlex.quote(word)))
 
 
@@ -562,6 +553,21 @@ def _said(value: Any) -> str:
     if isinstance(value, tuple):
         return " ".join(map(_said, value))
     return "" if value is None else str(value)
+
+
+def retyped(policy: Policy) -> tuple[str, ...]:
+    """The options that were typed, to be typed again with another command; what a variable or a file says holds on."""
+    words: list[str] = []
+    for setting in SETTINGS:
+        if policy.sources.get(setting.name) != "given":
+            continue
+        value = getattr(policy, setting.becomes)
+        if setting.kind == "flag":
+            words.append(setting.option if value else f"--no-{setting.name}")
+            continue
+        for one in value if setting.kind == "many" else (value,):
+            words += (setting.option, shlex.quote(_said(one)))
+    return tuple(words)
 
 
 def shown(policy: Policy) -> dict[str, tuple[str, str]]:

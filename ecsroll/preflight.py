@@ -17,6 +17,7 @@ from ecsroll.hazards import HAZARDS
 from ecsroll.ledger import Place
 from ecsroll.model import Finding, Group, Policy, Snapshot
 from ecsroll.terrain import Terrain
+from ecsroll.turn import outdated_by_group
 from ecsroll.upheavals import UPHEAVALS
 
 __all__ = ["allowed", "preflight"]
@@ -31,8 +32,11 @@ def preflight(seen: Snapshot, policy: Policy, terrain: Terrain | None = None) ->
     Without the terrain only what the picture itself tells.
     """
     found: list[Finding] = []
+    outdated = outdated_by_group(seen, policy)
     for group in seen.groups.values():
-        for check in (_shared, _suspended, _no_room, _no_way, _public, _no_replicas):
+        # A group that is up to date is pointed at the image with the others, and nothing else is done to it.
+        replacing = (_suspended, _no_room, _no_way) if outdated[group.name] else ()
+        for check in (_shared, *replacing, _public, _no_replicas):
             found += check(group, seen, policy)
     found += (*_no_alarm(seen, policy), *_outside(seen, policy))
     if terrain is not None:
@@ -81,9 +85,9 @@ def _suspended(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding
 
 
 def _no_room(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
-    if not policy.keep_max_size or policy.unavailable.value:
+    if not policy.keep_max_size or policy.unavailable.of(group.desired, up=False):
         return
-    if group.max <= group.desired and seen.of(group) and group.name not in seen.ledgers:
+    if group.max <= group.desired and group.name not in seen.ledgers:
         yield Finding(
             code="EC103",
             severity="blocking",
@@ -96,7 +100,7 @@ def _no_room(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
 def _no_way(group: Group, seen: Snapshot, policy: Policy) -> Iterator[Finding]:
     """Percentages that come to nothing: the surge is rounded up, what may be unavailable down."""
     surge = group.desired if policy.strategy == "double" else policy.surge.of(group.desired, up=True)
-    if surge or policy.unavailable.of(group.desired, up=False) or not seen.of(group) or group.name in seen.ledgers:
+    if surge or policy.unavailable.of(group.desired, up=False) or group.name in seen.ledgers:
         return
     yield Finding(
         code="EC105",

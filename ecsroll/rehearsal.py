@@ -34,6 +34,9 @@ MOST_ROUNDS = 20_000
 """Rounds after which a rehearsal is given up: at the usual interval more than three days."""
 MOST_NIGHTS = 14
 """Windows after which it is given up: a plan is to be answered soon."""
+AT_REST = timedelta(minutes=15)
+"""How long nothing new has to be waited for, beyond the boot timeout, before a long wait is skipped: no gate looks back
+further."""
 IN_VAIN = 3
 """Windows in a row in which no host is replaced: then none ever is."""
 
@@ -97,7 +100,7 @@ class Rehearsal:
     nights: tuple[Night, ...] = ()
     """The windows that it takes; none where the policy has none."""
     idle: timedelta = timedelta()
-    """How long it did nothing but wait for a window, or was not run."""
+    """How long it did nothing but wait for a window or the end of a protection, or was not run."""
     runs: int = 1
     """How often the command has to be run: it may have been told to exit when a window shuts."""
     endless: bool = False
@@ -131,7 +134,8 @@ def rehearse(
     ``seen.epoch`` is the one that the roll's lease would have. Raises Unrehearsable where the replica refuses what the
     real AWS would not: something of the cluster is not known, or not simulated.
     """
-    unread = sorted(name for name, each in terrain.services.items() if each.definition not in terrain.definitions)
+    here = (each for each in terrain.services.values() if each.definition and not each.elsewhere)
+    unread = sorted(each.name for each in here if each.definition not in terrain.definitions)
     if unread:
         raise Unrehearsable(f"what a task of {', '.join(unread)} needs could not be read")
     try:
@@ -164,6 +168,8 @@ def _run(aws: Aws, sim: Simulation, observer: Observer, notes: "_Notes") -> None
         waits = step.decision.waits
         if waits and not step.decision.actions and all(wait.kind == "window" for wait in waits):
             notes.sleep(waits[0].until, sim)
+        elif until := notes.nothing_until(step):
+            notes.skip(until, sim)
 
 
 def _until(moment: datetime | None, sim: Simulation) -> timedelta:
@@ -230,6 +236,26 @@ class _Notes:
         self.slept.append(_outdated(self.last.seen, self.policy) if self.last else 0)
         sim.sleep(wait.total_seconds())
 
+    def nothing_until(self, step: Round) -> datetime | None:
+        """Until when nothing will happen: all that holds the drained hosts is protected, and all else is at rest.
+
+        None where something may. A task may be protected for two days (aws-facts 3.5), which are many rounds.
+        """
+        waits, at_rest = step.decision.waits, AT_REST + self.policy.boot_timeout
+        new = any(wait.since is None or step.seen.at - wait.since < at_rest for wait in waits)
+        if not waits or new or step.decision.actions or self.policy.windows:
+            return None
+        held = [tuple(self._holding(host, step)) for host in _drained(step.seen)]
+        until = [hold.until for holds in held for hold in holds if hold.kind is Kind.PROTECTED and hold.until]
+        certain = all(held) and len(until) == sum(map(len, held))
+        return min(until, default=None) if certain else None
+
+    def skip(self, until: datetime, sim: Simulation) -> None:
+        """Let the time pass in which nothing happens."""
+        wait = _until(until, sim)
+        self.idle += wait
+        sim.sleep(wait.total_seconds())
+
     @property
     def endless(self) -> bool:
         """Whether it goes on for longer than anybody would want to foresee."""
@@ -260,8 +286,10 @@ class _Notes:
 
     def _holds(self, step: Round) -> Iterable[Kind]:
         for host in _drained(step.seen):
-            lost = step.memory.agentless.get(host.id)
-            yield from (hold.kind for hold in drain.holds(host, step.seen, lost, self.policy))
+            yield from (hold.kind for hold in self._holding(host, step))
+
+    def _holding(self, host: Host, step: Round) -> Iterable[drain.Hold]:
+        return drain.holds(host, step.seen, step.memory.agentless.get(host.id), self.policy)
 
     def hear(self, event: Event) -> None:
         """A fact."""

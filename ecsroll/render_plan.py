@@ -207,13 +207,11 @@ def _services(services: Sequence[Said]) -> list[RenderableType]:
 
 
 def _waits(waits: Sequence[Said]) -> list[RenderableType]:
-    lines = [
-        Text.assemble(
-            (f"  {_time(wait['seconds']):>7}  ", "dim"), f"{wait['kind']} {wait['subject']}: {wait['reason']}"
-        )
-        for wait in waits
-    ]
-    return [_heading("what it waits for longest"), *lines, Text()] if lines else []
+    table = Table.grid(padding=(0, 2))
+    for wait in waits:
+        time = Text(f"{_time(wait['seconds']):>7}", style="dim")
+        table.add_row(Text(), time, f"{wait['kind']} {wait['subject']}: {wait['reason']}")
+    return [_heading("what it waits for longest"), table, Text()] if waits else []
 
 
 # Other ways, and what is supposed ------------------------------------------------------------------------------------
@@ -244,6 +242,7 @@ def _recommended(said: Said) -> str:
 
 def _assumptions(assumptions: Sequence[Said]) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
     for what, words in WHAT.items():
         rows = [row for row in assumptions if row["what"] == what]
         for place, row in enumerate(rows[:SMALL]):

@@ -40,6 +40,8 @@ OWN = ("ecs.", "com.amazonaws.ecs.")
 """How the names of attributes begin that ECS itself gives."""
 OF_THE_HOST = frozenset({"ecs.ami-id", "ecs.availability-zone", "ecs.instance-type", "ecs.subnet-id"})
 """Attributes in which two hosts of a group may differ."""
+DRAINED_AT = 15.0
+"""Seconds between two looks at a host that its group takes away when it is empty."""
 WISHES = (
     "serviceName",
     "launchType",
@@ -126,7 +128,9 @@ class _Builder:
             self.hosts[facts.arn] = host
             cluster.hosts[host.id] = host
             self.sim.clusters.by_instance[facts.id] = host
-            if not facts.connected:
+            if self._ends(facts):
+                self.sim.world.after(1.0, partial(self._end, facts, host))
+            elif not facts.connected:
                 self.sim.conditions.instances_without_agent.add(facts.id)
         self.sim.clusters.check_agents()
         for group in self.terrain.groups:
@@ -154,6 +158,27 @@ class _Builder:
             custom={name: value for name, value in facts.attributes.items() if not name.startswith(OWN)},
             capacity_provider=facts.provider,
         )
+
+    def _ends(self, facts: HostFacts) -> bool:
+        """Whether it is ending: its group takes it away, or its machine does not run, and nobody has noticed yet."""
+        host = self.seen.hosts.get(facts.id)
+        if host is not None and host.leaving:
+            return True
+        state = facts.machine.get("State", {}).get("Name")
+        return state in {"shutting-down", "stopping"} or (state in {"terminated", "stopped"} and host is not None)
+
+    def _end(self, facts: HostFacts, host: ContainerInstance) -> None:
+        """Let it end here, too: by then everything that hears of it is there."""
+        if facts.status == "DRAINING" and host.instance.state == "running" and host.movable:
+            # Managed draining, or a hook of the user's own, holds it in Terminating:Wait until it is empty.
+            self.sim.world.after(DRAINED_AT, partial(self._end, facts, host))
+            return
+        # Its agent has gone with it, and was there before: so ECS hears of its end (aws-facts 3.8).
+        self.sim.clusters.connect(host, connected=True)
+        if facts.machine.get("State", {}).get("Name") in {"stopping", "stopped"}:
+            self.sim.compute.stop(host.instance)
+        else:
+            self.sim.compute.terminate(host.instance.id)
 
     def _stranger(self, facts: HostFacts) -> Instance:
         """A host of another group, or of none: nobody rolls it, and what runs there counts."""
@@ -252,7 +277,8 @@ class _Builder:
 
     def _services(self, cluster: Cluster) -> None:
         for facts in self.terrain.services.values():
-            if facts.fargate or facts.said.get("status", "ACTIVE") != "ACTIVE":
+            # One without a definition has no task set yet: nothing of it can run.
+            if facts.elsewhere or not facts.definition or facts.said.get("status", "ACTIVE") != "ACTIVE":
                 continue
             request = self._wishes(facts)
             made = Service(facts.arn, facts.name, cluster, request, self.ground.seconds(facts.created), facts.desired)
@@ -271,6 +297,8 @@ class _Builder:
             if each.get("targetGroupArn") is None or each["targetGroupArn"] in self.terrain.target_groups
         ]
         request["placementConstraints"] = _understood(request.get("placementConstraints", ()))
+        if facts.controller != "ECS":  # its bounds can not be set, and hold in a drain only (aws-facts 3.2)
+            request["deploymentConfiguration"] = {"minimumHealthyPercent": 100, "maximumPercent": 200}
         return request
 
     def _deployments(self, service: Service, facts: ServiceFacts) -> None:
@@ -349,6 +377,8 @@ class _Builder:
     def _go_on(self, task: Task, facts: TaskFacts) -> None:
         """What is under way goes on from where it is."""
         self.sim.tasks.resume(task)
+        if task.protected_until is not None and task.protected_until > 0:
+            self.sim.world.after(task.protected_until, partial(self.sim.scheduler.task_changed, task))
         if facts.standalone and task.last_status == "RUNNING":
             runs_for = self.longest.get(task.definition.family)
             if runs_for is not None:

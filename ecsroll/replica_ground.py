@@ -1,13 +1,14 @@
 """Terrain -> the simulated region and its Auto Scaling groups: the lower half of a replica."""
 
 import base64
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from ecsroll.answers import Answer
-from ecsroll.ledger import Place
+from ecsroll.ledger import JUST_NOW, Place
 from ecsroll.model import Launches, Policy, Snapshot
 from ecsroll.simulator import Simulation
 from ecsroll.simulator.compute import Instance
@@ -40,8 +41,8 @@ class Ground:
             self._group(name, group)
 
     def seconds(self, at: datetime | None) -> float:
-        """A moment on the simulated clock: before the picture it is negative."""
-        return (at - self.sim.world.epoch).total_seconds() if at is not None else 0.0
+        """A moment on the simulated clock: before the picture it is negative, and none that nobody knows yet is now."""
+        return (at - self.sim.world.epoch).total_seconds() if at not in {None, JUST_NOW} else 0.0
 
     # the region
 
@@ -70,7 +71,7 @@ class Ground:
         trunked = {host.type for host in self.terrain.hosts.values() if "ecs.awsvpc-trunk-id" in host.attributes}
         know = self.sim.compute.know_type
         for name, facts in self.terrain.types.items():
-            interfaces = TRUNKED if name in trunked else facts.interfaces
+            interfaces = TRUNKED if name in trunked or not facts.interfaces else facts.interfaces
             vcpus, memory = facts.cpu // 1024, registered.get(name)
             know(InstanceType(name, vcpus, facts.memory, _of_type(facts), interfaces, facts.gpus, memory))
         for host in self.terrain.hosts.values():
@@ -130,8 +131,9 @@ class Ground:
     def _template(self, group: GroupFacts, facts: TemplateFacts) -> None:
         made = Template(facts.id, facts.name, self.terrain.at)
         for number, said in facts.versions.items():
-            here = (host.type for host in self.terrain.of(group.name) if host.type)
-            kind = said.get("InstanceType") or next(iter((*group.types, *here)), "m5.large")
+            # Where types are chosen by requirements, what the template names does not count.
+            own = said.get("InstanceType") if group.types else None
+            kind = own or next(iter((*group.types, *self._types_there(group.name))), "m5.large")
             data = self._data({**said, "InstanceType": kind})
             made.versions[int(number)] = TemplateVersion(int(number), data, self.terrain.at)
         if made.versions:
@@ -165,7 +167,7 @@ class Ground:
             said["DesiredCapacity"],
             self._subnets(facts),
             template=said.get("LaunchTemplate"),
-            mixed=said.get("MixedInstancesPolicy"),
+            mixed=self._mixed(name, said.get("MixedInstancesPolicy")),
             launch_configuration=said.get("LaunchConfigurationName"),
             new_protected=said.get("NewInstancesProtectedFromScaleIn", False),
             suspended=dict(facts.suspended),
@@ -175,6 +177,21 @@ class Ground:
         for entry in said.get("Instances", ()):
             self._member(group, entry, machines.get(entry["InstanceId"]))
         self._warm_pool(group, facts)
+
+    def _types_there(self, group: str) -> list[str]:
+        """The types of the group's hosts, those that most of them have first."""
+        return [kind for kind, _ in Counter(host.type for host in self.terrain.of(group) if host.type).most_common()]
+
+    def _mixed(self, group: str, said: dict[str, Any] | None) -> dict[str, Any] | None:
+        """With the overrides in the order in which the group's hosts have them: those to come are like them."""
+        if said is None or not said["LaunchTemplate"].get("Overrides"):
+            return said
+        there = self._types_there(group)
+        place = {kind: number for number, kind in enumerate(there)}
+        overrides = sorted(
+            said["LaunchTemplate"]["Overrides"], key=lambda entry: place.get(entry.get("InstanceType"), len(there))
+        )
+        return {**said, "LaunchTemplate": {**said["LaunchTemplate"], "Overrides": overrides}}
 
     def _subnets(self, facts: GroupFacts) -> dict[str, list[str]]:
         """The group's zones; of its subnets those that are known by a host, else the zone's default one."""
@@ -206,7 +223,10 @@ class Ground:
             self.sim.world.after(left, partial(self.sim.compute.boot, instance))
         elif state.startswith("Terminating"):
             group.move(member, "Terminating:Proceed")
-            self.sim.world.after(1.0, partial(self.sim.compute.terminate, instance.id))
+            if host is None:  # that of a container instance ends with it
+                self.sim.world.after(1.0, partial(self.sim.compute.terminate, instance.id))
+        elif member.health == "Unhealthy":
+            self.sim.scaling.fleet.mark_unhealthy(group, member)
 
     def _instance(self, group: Group, said: Answer, host: HostFacts | None, state: str) -> Instance:
         seen = self.seen.hosts.get(said["InstanceId"])
@@ -220,7 +240,7 @@ class Ground:
             zone=zone,
             subnet_id=(host.subnet if host else "") or self.sim.compute.subnet_of(zone),
             private_ip=machine.get("PrivateIpAddress", ""),
-            image_id=(seen.image if seen else None) or "",
+            image_id=(seen.image if seen else None) or self._launched_now(group.name),
             launched_at=self.seconds(host.launched_at if host else seen.launched_at if seen else None),
             state=state,
             group=group.name,
@@ -233,6 +253,10 @@ class Ground:
         self.sim.compute.instances[instance.id] = instance
         return instance
 
+    def _launched_now(self, group: str) -> str:
+        """What a host runs that EC2 does not know yet: it has only just been launched."""
+        return next((launches.image for launches in self.seen.groups[group].launches if launches.image), "")
+
     def _warm_pool(self, group: Group, facts: GroupFacts) -> None:
         if facts.warm_pool is None:
             return
@@ -242,7 +266,10 @@ class Ground:
         for name, said in facts.warm_pool.hosts.items():
             instance = self._instance(group, said, None, "stopped")
             instance.image_id, instance.warm = facts.warm_pool.images.get(name, ""), True
-            pool.members[name] = Member(instance, said.get("LifecycleState", "Warmed:Stopped"), 0.0)
+            # One that is on its way into the pool will be there when the first host is asked for.
+            state = said.get("LifecycleState", "Warmed:Pending")
+            here = f"Warmed:{pool.state}" if state.startswith("Warmed:Pending") else state
+            pool.members[name] = Member(instance, here, 0.0)
         self.sim.scaling.warm.pools[group.name] = pool
 
 

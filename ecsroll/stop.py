@@ -75,8 +75,16 @@ def _wrong_launch(turn: Turn) -> str | None:
     for host in turn.live:
         late = since is not None and host.launched_at > since + PATIENCE
         if late and host.image is not None and asg.outdated(host, turn.group, turn.page.pointed):
-            return f"{host.id} was launched with {host.image} after the group had been pointed at another image"
+            return f"{host.id} was launched with {_other_than_wanted(host, turn)}"
     return None
+
+
+def _other_than_wanted(host: Host, turn: Turn) -> str:
+    images = {entry.image for entry in turn.page.pointed}
+    if host.image not in images:
+        return f"{host.image} after the group had been pointed at another image"
+    source = f"version {host.version} of {host.template}" if host.version else host.configuration
+    return f"{host.image}, but from {source}, after the group had been pointed at another one"
 
 
 def _moved_target(turn: Turn) -> str | None:

@@ -82,7 +82,9 @@ class HostFacts:
     provider: str | None = None
     """The capacity provider that it was registered under; hosts older than that have none (aws-facts 4.4)."""
     managed: bool = False
-    """An ECS managed instance: AWS replaces it by itself, in no group (aws-facts 4.5)."""
+    """An ECS managed instance: AWS replaces it by itself, in no group (aws-facts 4.5). Or a machine outside AWS."""
+    outside: bool = False
+    """A machine outside AWS that ECS manages (ECS Anywhere)."""
     said: Said = field(default_factory=dict)
     machine: Said = field(default_factory=dict)
     """As DescribeInstances says it; empty if EC2 does not know it (any more)."""
@@ -218,15 +220,21 @@ class ServiceFacts:
     rebalances: bool
     """ECS moves its tasks between zones by itself (aws-facts 8.4)."""
     deployments: tuple[Said, ...]
+    task_sets: tuple[Said, ...]
+    """In their place, where CodeDeploy or somebody else deploys."""
     events: tuple[ServiceEvent, ...]
     """Newest first, a hundred at most."""
     created: datetime | None = None
     said: Said = field(default_factory=dict)
 
     @property
-    def fargate(self) -> bool:
-        """Whether its tasks need none of the cluster's hosts."""
-        return self.launch_type == "FARGATE" or any(name.startswith("FARGATE") for name in self.providers)
+    def elsewhere(self) -> bool:
+        """Whether its tasks need none of the cluster's EC2 hosts.
+
+        They run on Fargate, on managed instances, or on machines outside AWS (``EXTERNAL``, ECS Anywhere).
+        """
+        elsewhere = self.launch_type in {"FARGATE", "MANAGED_INSTANCES", "EXTERNAL"}
+        return elsewhere or any(name.startswith("FARGATE") for name in self.providers)
 
     @property
     def lower(self) -> int:
@@ -307,6 +315,12 @@ class WarmPoolFacts:
     """Instances by id, as DescribeWarmPool says them."""
     images: Mapping[str, str]
     """The image of each, as far as EC2 knows it."""
+
+    @property
+    def staying(self) -> dict[str, str]:
+        """The images of those that are not being taken out of it."""
+        ending = {name for name, said in self.hosts.items() if "Terminat" in said.get("LifecycleState", "")}
+        return {name: image for name, image in self.images.items() if name not in ending}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -239,8 +239,18 @@ def turn_of(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll) -> Turn 
         if name not in roll.finished and name in seen.groups:
             group = seen.groups[name]
             page = seen.ledgers.get(name) or first_page(seen, memory, policy, roll, group)
-            return Turn(seen, memory, policy, roll, group, page)
+            return _with_recovered(Turn(seen, memory, policy, roll, group, page))
     return None
+
+
+def _with_recovered(turn: Turn) -> Turn:
+    """A host of before that is ready only now counts from now on: an agent was away for a moment as the group began.
+
+    Without that, one host more than allowed might be missing all through the roll (promise 1).
+    """
+    before = sum(host.launched_at <= turn.page.newest for host in turn.ready)
+    turn.page = replace(turn.page, ready=max(turn.page.ready, before))
+    return turn
 
 
 def first_page(seen: Snapshot, memory: Memory, policy: Policy, roll: Roll, group: Group) -> Ledger:

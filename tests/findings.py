@@ -12,7 +12,7 @@ from ecsroll.window import windows
 from tests import scenarios as s
 from tests.scenarios import policy
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "Case", "overridden", "with_managed"]
 
 TWO = (GroupSet(hosts=2, zones=1),)
 LATEST = (GroupSet(hosts=2, zones=1, reference="$Latest"),)
@@ -176,14 +176,22 @@ def launches_failed(*, mended: bool) -> Act:
     return act
 
 
-def warm(least: int) -> Act:
+def warm(least: int, *, reuse: bool = False) -> Act:
     def act(stage: Stage) -> None:
         stage.sim.client("autoscaling").put_warm_pool(
-            AutoScalingGroupName="web", MinSize=least, MaxGroupPreparedCapacity=2 + least
+            AutoScalingGroupName="web",
+            MinSize=least,
+            MaxGroupPreparedCapacity=2 + least,
+            InstanceReusePolicy={"ReuseOnScaleIn": reuse},
         )
         stage.sim.sleep(300)
 
     return act
+
+
+def warm_no_more(stage: Stage) -> None:
+    warm(1)(stage)
+    stage.sim.client("autoscaling").delete_warm_pool(AutoScalingGroupName="web")
 
 
 def recommended_again(stage: Stage) -> None:
@@ -229,6 +237,138 @@ def ended(stage: Stage) -> None:
 def was_protected(stage: Stage) -> None:
     s.protect_a_task(stage, 5)
     stage.sim.sleep(600)
+
+
+def overridden(*overrides: Mapping[str, Any], **template: Any) -> Act:
+    """The group may launch these; its template now says so much else."""
+
+    def act(stage: Stage) -> None:
+        said = {"LaunchTemplateName": "web-template", "Version": "1"}
+        if template:
+            newer_template(**template)(stage)
+            said["Version"] = "2"
+        stage.sim.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName="web",
+            MixedInstancesPolicy={
+                "LaunchTemplate": {"LaunchTemplateSpecification": said, "Overrides": [dict(each) for each in overrides]}
+            },
+        )
+
+    return act
+
+
+def weighing(weight: str) -> Callable[[Terrain], Terrain]:
+    """Each host counts for so much."""
+
+    def tweak(terrain: Terrain) -> Terrain:
+        group = terrain.groups["web"]
+        members = [{**entry, "WeightedCapacity": weight} for entry in group.said["Instances"]]
+        return replace(terrain, groups={"web": replace(group, said={**group.said, "Instances": members})})
+
+    return tweak
+
+
+def with_a_slower_family(stage: Stage) -> None:
+    """The group may also launch hosts of a family whose newest release is older than what runs."""
+    path = f"{LINUX}amazon-linux-2"
+    old, newest = stage.sim.images.releases(path)[:2]
+    stage.sim.images.recommend(path, newest.id)
+    data = {"ImageId": old.id, "InstanceType": "m5.xlarge"}
+    stage.sim.client("ec2").create_launch_template(LaunchTemplateName="slower", LaunchTemplateData=data)
+    slower = {"LaunchTemplateName": "slower", "Version": "1"}
+    overridden({"InstanceType": "m5.large"}, {"InstanceType": "m5.xlarge", "LaunchTemplateSpecification": slower})(
+        stage
+    )
+
+
+def by_provider(stage: Stage) -> None:
+    """A service by the group's capacity provider."""
+    ecs = stage.sim.client("ecs")
+    container = {"name": "app", "image": "api:1", "essential": True, "memory": 256}
+    ecs.register_task_definition(family="api", containerDefinitions=[container])
+    strategy = [{"capacityProvider": "web-provider", "weight": 1}]
+    ecs.create_service(
+        cluster="demo", serviceName="api", taskDefinition="api", desiredCount=2, capacityProviderStrategy=strategy
+    )
+    stage.sim.sleep(120)
+
+
+def older_than_the_provider(terrain: Terrain) -> Terrain:
+    """The hosts registered before the group had a capacity provider."""
+    return replace(terrain, hosts={arn: replace(host, provider=None) for arn, host in terrain.hosts.items()})
+
+
+def in_standby(stage: Stage) -> None:
+    """Somebody has taken the first host out, to look at it."""
+    stage.sim.client("autoscaling").enter_standby(
+        AutoScalingGroupName="web",
+        InstanceIds=[s.hosts_of(stage)[0].instance.id],
+        ShouldDecrementDesiredCapacity=True,
+    )
+    stage.sim.sleep(30)
+
+
+def in_standby_again(stage: Stage) -> None:
+    in_standby(stage)
+    ids = [next(name for name, each in s.group_of(stage).members.items() if each.state == "Standby")]
+    stage.sim.client("autoscaling").exit_standby(AutoScalingGroupName="web", InstanceIds=ids)
+    stage.sim.sleep(60)
+
+
+def detached(stage: Stage) -> None:
+    stage.sim.client("autoscaling").detach_instances(
+        AutoScalingGroupName="web",
+        InstanceIds=[s.hosts_of(stage)[0].instance.id],
+        ShouldDecrementDesiredCapacity=True,
+    )
+    stage.sim.sleep(30)
+
+
+def one_more_boots(stage: Stage) -> None:
+    """Somebody wants a third task and a third host, which has not registered yet."""
+    stage.sim.client("ecs").update_service(cluster="demo", service="cache", desiredCount=3)
+    stage.sim.scaling.set_desired("web", 3)
+    stage.sim.sleep(25)
+
+
+def in_its_subnets(stage: Stage) -> None:
+    nets = sorted({host.instance.subnet_id for host in s.hosts_of(stage)})
+    late(ServiceSet(name="api", constraints=(f"attribute:ecs.subnet-id in [{', '.join(nets)}]",)))(stage)
+
+
+def one_is_replaced(stage: Stage) -> None:
+    """Two hosts have an attribute that somebody put there, and one of them runs the new image already."""
+    for host in s.hosts_of(stage)[:2]:
+        stage.sim.clusters.put_attribute(host, "disk", "ssd")
+    late(ServiceSet(name="store", count=2, constraints=("attribute:disk == ssd",)))(stage)
+    s.hosts_of(stage)[0].instance.image_id = stage.new_image["web"]
+
+
+def full_of_weeks_ago(stage: Stage) -> None:
+    """There was no room once, and there is now; a task is missing for another reason."""
+    service = stage.sim.clusters.find("demo").services["worker"]
+    stage.sim.scheduler.say(service, "(service worker) was unable to place a task because of old times.")
+    stage.sim.sleep(7 * 3600)
+    stage.sim.scheduler.say(service, "(service worker) has reached a steady state.")
+    stage.sim.tasks.stop(next(iter(service.tasks)), "UserInitiated", "Task stopped by user")
+
+
+def at_codedeploy(terrain: Terrain) -> Terrain:
+    """CodeDeploy is bringing a second task set up."""
+    sets = ({"status": "PRIMARY"}, {"status": "ACTIVE"})
+    worker = replace(terrain.services["worker"], controller="CODE_DEPLOY", deployments=(), task_sets=sets)
+    return replace(terrain, services={**terrain.services, "worker": worker})
+
+
+def mostly_current(process: str) -> Act:
+    """A second group is up to date, and somebody has suspended something there."""
+
+    def act(stage: Stage) -> None:
+        for host in s.hosts_of(stage, "batch"):
+            host.instance.image_id = stage.new_image["batch"]
+        stage.sim.client("autoscaling").suspend_processes(AutoScalingGroupName="batch", ScalingProcesses=[process])
+
+    return act
 
 
 def operated(terrain: Terrain) -> Terrain:
@@ -285,11 +425,24 @@ CASES: Mapping[str, tuple[Said, Said]] = {
     ),
     "EC102": (
         {"Launch is suspended": Case(before=suspended("Launch"))},
-        {"alarms are suspended": Case(before=suspended("AlarmNotification"))},
+        {
+            "alarms are suspended": Case(before=suspended("AlarmNotification")),
+            "it is suspended in a group that is up to date": Case(
+                groups=(*TWO, replace(TWO[0], name="batch", age=0)), before=mostly_current("Terminate")
+            ),
+        },
     ),
     "EC103": (
-        {"the group is full and MaxSize is to stay": Case(groups=FULL, policy=policy(keep_max_size=True))},
         {
+            "the group is full and MaxSize is to stay": Case(groups=FULL, policy=policy(keep_max_size=True)),
+            "30 % of two hosts may be missing, which are none": Case(
+                groups=FULL, policy=policy(keep_max_size=True, unavailable="30%")
+            ),
+        },
+        {
+            "a full group is up to date": Case(
+                groups=(*TWO, replace(FULL[0], name="batch", age=0)), policy=policy(keep_max_size=True)
+            ),
             "there is room under MaxSize": Case(policy=policy(keep_max_size=True)),
             "the group is full and MaxSize may be raised": Case(groups=FULL),
         },
@@ -322,6 +475,7 @@ CASES: Mapping[str, tuple[Said, Said]] = {
             "a service that asks for the instance type": Case(
                 services=(ServiceSet(name="api", constraints=("attribute:ecs.instance-type =~ m5.*",)),)
             ),
+            "a service that asks for the subnets of the group": Case(groups=ZONES, before=in_its_subnets),
             "the fence, which new hosts do not have": Case(
                 services=(ServiceSet(name="api", constraints=("attribute:ecsroll.outdated !exists",)),)
             ),
@@ -344,7 +498,11 @@ CASES: Mapping[str, tuple[Said, Said]] = {
                 groups=LATEST,
                 services=(ServiceSet(name="api", memory=4000),),
                 before=newer_template(InstanceType="r5.large"),
-            )
+            ),
+            "types are chosen by requirements, and the template names a small one besides": Case(
+                services=(ServiceSet(name="api", memory=4000),),
+                before=overridden({"InstanceRequirements": {"VCpuCount": {"Min": 2}}}, InstanceType="t3.small"),
+            ),
         },
     ),
     "EC114": (
@@ -356,6 +514,9 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         },
         {
             "one host is added for them": Case(services=(APART, PORTED)),
+            "the agent of a host is away for a moment": Case(services=(APART,), before=s.agent_dies),
+            "the third host boots, and the third task waits for it": Case(services=(APART,), before=one_more_boots),
+            "a host is in Standby, where ECS goes on using it": Case(services=(APART,), before=in_standby),
             "one task less than hosts": Case(services=(replace(APART, count=1),), policy=NOTHING_ADDED),
             "half of them may stop first": Case(
                 services=(replace(APART, min_percent=50, max_percent=100),), policy=NOTHING_ADDED
@@ -374,6 +535,14 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         {
             "one host is added for them": Case(services=sized(("api", 4, 1000))),
             "they fit on one host": Case(services=sized(("api", 2, 1000)), policy=NOTHING_ADDED),
+            "no host of today is the capacity provider's, and all new ones will be": Case(
+                groups=(GroupSet(hosts=2, zones=1, managed_draining=True),),
+                before=by_provider,
+                tweak=older_than_the_provider,
+            ),
+            "a host of the kind that new ones are not of is up to date, and stays": Case(
+                groups=(GroupSet(hosts=3, zones=1),), before=one_is_replaced
+            ),
         },
     ),
     "EC116": (
@@ -391,7 +560,15 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         {"a task of half a host, and four small ones": Case(services=sized(("big", 1, 1000)), before=SMALL)},
     ),
     "EC118": (
-        {"a standalone task runs": Case(before=lambda stage: s.run_a_task(stage, 9000))},
+        {
+            "a standalone task runs": Case(before=lambda stage: s.run_a_task(stage, 9000)),
+            "such tasks are stopped": Case(
+                before=lambda stage: s.run_a_task(stage, 9000), policy=policy(standalone_tasks="stop")
+            ),
+            "hosts that do not become empty are left alone": Case(
+                before=lambda stage: s.run_a_task(stage, 9000), policy=policy(on_drain_timeout="skip")
+            ),
+        },
         {"a standalone task has ended": Case(before=ended)},
     ),
     "EC119": (
@@ -409,6 +586,12 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         {
             "data in a directory of the host": Case(before=with_volume({"host": {"sourcePath": "/data/db"}})),
             "data in a volume of docker's own": Case(before=docker_volume("local")),
+            "a directory that is named like one of the host's own": Case(
+                before=with_volume({"host": {"sourcePath": "/etcd"}})
+            ),
+            "the directory in which docker keeps its volumes": Case(
+                before=with_volume({"host": {"sourcePath": "/var/lib/docker/volumes/db"}})
+            ),
         },
         {
             "the socket of docker": Case(before=with_volume({"host": {"sourcePath": "/var/run/docker.sock"}})),
@@ -429,16 +612,28 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         },
     ),
     "EC123": (
-        {"a deployment has begun": Case(services=WORKER, before=told("update_service", forceNewDeployment=True))},
+        {
+            "a deployment has begun": Case(services=WORKER, before=told("update_service", forceNewDeployment=True)),
+            "CodeDeploy brings up another task set": Case(services=WORKER, tweak=at_codedeploy),
+        },
         {"a new count is no deployment": Case(services=WORKER, before=told("update_service", desiredCount=5))},
     ),
     "EC124": (
         {
             "a service that finds room for some of its tasks only": Case(
                 before=late(ServiceSet(name="api", count=5, cpu=1000))
-            )
+            ),
+            "a service that finds no room at all, and waits for new hosts": Case(
+                services=WORKER, before=late(ServiceSet(name="api", count=1, cpu=1900))
+            ),
+            "a task has just ended, and what ECS said last is over": Case(services=WORKER, before=full_of_weeks_ago),
         },
-        {"a service that has all that it wants": Case(services=WORKER)},
+        {
+            "a service that has all that it wants": Case(services=WORKER),
+            "a service that waits for hosts of another kind": Case(
+                services=WORKER, before=late(ServiceSet(name="api", constraints=("attribute:ecs.os-type == windows",)))
+            ),
+        },
     ),
     "EC125": (
         {
@@ -470,8 +665,14 @@ CASES: Mapping[str, tuple[Said, Said]] = {
         {"a later launch worked": Case(before=launches_failed(mended=True))},
     ),
     "EC132": (
-        {"the pool was filled before the new image came": Case(before=warm(1))},
-        {"the pool is empty": Case(before=warm(0))},
+        {
+            "the pool was filled before the new image came": Case(before=warm(1)),
+            "the pool is empty, and takes back what the group gives up": Case(before=warm(0, reuse=True)),
+        },
+        {
+            "the pool is empty": Case(before=warm(0)),
+            "the pool is being deleted": Case(before=warm_no_more),
+        },
     ),
     "EC133": (
         {"an AWS service operates the group": Case(tweak=operated)},
@@ -496,11 +697,28 @@ CASES: Mapping[str, tuple[Said, Said]] = {
                 groups=(GroupSet(hosts=2, zones=1, age=0),), before=recommended_again, policy=policy(ami="previous")
             ),
             "AWS recommends a newer one": Case(),
+            "the group may launch hosts of a slower family, too": Case(before=with_a_slower_family),
         },
     ),
     "EC136": (
         {"the group is full": Case(groups=FULL)},
         {"there is room under MaxSize": Case()},
+    ),
+    "EC137": (
+        {
+            "each host counts for two": Case(tweak=weighing("2")),
+            "the next host may count for two": Case(
+                before=overridden(
+                    {"InstanceType": "m5.large", "WeightedCapacity": "1"},
+                    {"InstanceType": "m5.xlarge", "WeightedCapacity": "2"},
+                )
+            ),
+        },
+        {
+            "each host counts for one": Case(
+                before=overridden({"InstanceType": "m5.large", "WeightedCapacity": "1"}), tweak=weighing("1")
+            )
+        },
     ),
     "EC140": (
         {"a host has lost its agent": Case(before=s.agent_dies)},
@@ -517,6 +735,18 @@ CASES: Mapping[str, tuple[Said, Said]] = {
     "EC143": (
         {"a managed instance is in the cluster": Case(tweak=with_managed)},
         {"every host is in a group": Case()},
+    ),
+    "EC144": (
+        {"somebody has put an old host into Standby": Case(before=in_standby)},
+        {"it has come back": Case(before=in_standby_again)},
+    ),
+    "EC145": (
+        {"a host was detached from its group": Case(before=detached)},
+        {
+            "a host of a group that is not rolled": Case(
+                groups=(*TWO, replace(TWO[0], name="batch")), policy=policy(groups=("web",))
+            )
+        },
     ),
     "EC150": (
         {

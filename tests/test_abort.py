@@ -66,8 +66,8 @@ ABORT = {
             group={**BACK, "desired": 2, "min": 1, "max": 10, "protects_new": False, "suspended": frozenset()},
             **ENDING,
         ),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
     "everything is back: the roll goes into the history as ended": row(
         seen(old("i-1"), groups=group(1, **BACK), roll=roll(aborting=True, finished=(WEB,))),
@@ -96,8 +96,8 @@ ABORT = {
     ),
     "a page without anything lent is forgotten": row(
         seen(old("i-1"), groups=group(1, **BACK), pages=page(pointed=(pointed(Phase.RETURNING),)), **ENDING),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
 }
 

@@ -111,6 +111,12 @@ def test_a_host_that_ec2_does_not_know_has_the_image_that_its_agent_says() -> No
     assert host_of("web", MEMBER, None, CONTAINER).image == "ami-agent"
 
 
+@pytest.mark.parametrize("version", ["$Latest", "$Default", None])
+def test_a_host_whose_template_version_is_not_told_as_a_number(version: str | None) -> None:
+    member = {"InstanceId": "i-1", "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": version}}
+    assert host_of("web", member, None, None).version is None
+
+
 def test_a_host_of_a_launch_configuration() -> None:
     one = host_of("web", {"InstanceId": "i-1", "LaunchConfigurationName": "lc-1"}, None, None)
     assert (one.template, one.version, one.configuration) == (None, None, "lc-1")

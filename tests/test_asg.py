@@ -490,8 +490,8 @@ ROOM = {
     ),
     "no old host: no room is asked for, the group is finished": row(
         seen(new("i-1"), new("i-2"), pages=page()),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
     "a group that never needed a page is finished without one": row(
         seen(new("i-1"), new("i-2")),

@@ -206,6 +206,23 @@ def test_a_reading_that_can_be_done_without_is_not_waited_for() -> None:
     assert oracle.clock.seconds < 10
 
 
+OPTIONAL = {
+    "a server that goes on failing is believed soon": (refusal("InternalError", status=500), 5),
+    "an answer that is none of AWS's is believed soon": (ResponseParserError("<html>"), 5),
+    "throttling is waited for": (refusal("Throttling", "Rate exceeded"), 60),
+    "contention in the group is waited for": (refusal("ResourceContention", status=500), 60),
+    "a lost network is waited for": (EndpointConnectionError(endpoint_url="https://ecs"), 60),
+}
+
+
+@pytest.mark.parametrize(("trouble", "longest"), OPTIONAL.values(), ids=OPTIONAL)
+def test_how_long_an_optional_reading_is_tried(trouble: Exception, longest: float) -> None:
+    oracle = Oracle([trouble])
+    with pytest.raises(AwsUnavailable):
+        oracle.aws(patience=60.0).optional("autoscaling", "describe_instance_refreshes")
+    assert longest < oracle.clock.seconds < longest + 21
+
+
 def test_patience_ends() -> None:
     oracle = Oracle([refusal("Throttling", "Rate exceeded")])
     with pytest.raises(AwsUnavailable, match="ecs:ListTasks keeps failing: Rate exceeded"):

@@ -131,6 +131,24 @@ def test_so_it_does_where_the_target_is_a_parameter_or_the_latest_version(
     finished(stage, watch, Life(stage).run())
 
 
+@pytest.mark.parametrize("landed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", ["ledger/web", "roll"])
+def test_killed_as_its_last_group_is_finished_it_replaces_no_host_twice(name: str, landed: bool) -> None:
+    """With ``--all`` a group that began anew would be rolled anew."""
+    stage = six_hosts()
+    policy = replace(POLICY, all=True)
+    watch = Watch(stage, policy)
+
+    def last(call: Call) -> bool:
+        finishes = call.operation == "DeleteParameter" or '"finished":["web"]' in call.params.get("Value", "")
+        return finishes and call.params["Name"].endswith(f"demo/{name}")
+
+    assert Life(stage, dies_on=last, landed=landed).run(policy=policy) is None
+    finished(stage, watch, Life(stage).run(policy=policy))
+    ended = [call for call in stage.sim.door.calls if call.operation == "TerminateInstanceInAutoScalingGroup"]
+    assert len(ended) == 6
+
+
 @pytest.mark.parametrize("call", range(4, CALLS, 5))
 def test_killed_and_ended_a_roll_gives_everything_back(call: int) -> None:
     stage = six_hosts()

@@ -106,6 +106,10 @@ END = {
         seen(new("i-1"), old("i-2"), roll=roll(finished=(WEB,))),
         "roll 1 of web, finished: none",
     ),
+    "a life ended between a group's last note and the end of its page: the page goes first": row(
+        seen(new("i-1"), pages=page(), roll=roll(finished=(WEB,))),
+        "forget web",
+    ),
     "a host that was given up is no reason for that": row(
         seen(new("i-1"), old("i-2"), roll=roll(finished=(WEB,), skipped=1)),
         "close roll 1: halted",
@@ -237,8 +241,8 @@ TARGET = {
                 pointed_at=None,
             ),
         ),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
     "AWS's own parameter is never pointed: the roll goes to what it says": row(
         seen(
@@ -289,8 +293,8 @@ TARGET = {
     ),
     "a group whose template can not be read has nothing to be replaced": row(
         seen(old("i-1"), groups=group(1, launches=()), pages=page(pointed=())),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
 }
 
@@ -400,10 +404,14 @@ SLIDE = {
         "drain i-1",
     ),
     "one host was sick at the start: no more has to stay than was ready then": row(
-        rolling(old("i-1"), old("i-2", lifecycle="Standby"), new("i-3", booting=True), page={"ready": 0}),
-        "drain i-1",
+        rolling(old("i-1"), old("i-2", connected=False), new("i-3"), page={"ready": 1}),
+        "drain i-2 i-1",
+    ),
+    "it serves again: from now on it has to stay, too, until there is another": row(
+        rolling(old("i-1"), old("i-2"), new("i-3", booting=True), page={"ready": 1}),
+        "note web",
+        "wait successor web: 2 ready, 2 needed besides the next to be drained",
         "wait boot i-3: is Pending",
-        "wait launch web: 3 wanted, 2 there",
     ),
     "one may be unavailable: drain without a spare": row(
         rolling(old("i-1"), old("i-2"), surge=0),

@@ -12,6 +12,7 @@ from ecsroll.observe import Observer
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from ecsroll.terrain import Terrain
 from tests.console import denying
+from tests.findings import overridden
 from tests.rolls import carry_out, stage_of
 from tests.scenarios import API, LOGS, WORKER, group_of, hosts_of, policy, protect_a_task, run_a_task
 
@@ -72,7 +73,7 @@ def test_services_have_their_bounds_and_their_events(calm: tuple[Stage, Terrain]
     api = terrain.services["api"]
     assert (api.lower, api.upper) == (6, 12)
     assert api.controller == "ECS"
-    assert not api.fargate
+    assert not api.elsewhere
     assert "steady state" in api.events[0].message
     assert api.target_groups == tuple(stage.sim.balancer.groups)
 
@@ -117,6 +118,14 @@ def test_what_a_group_launches_is_read_however_it_says_it(reference: Any) -> Non
     (template,) = terrain_of(stage).groups["web"].templates
     assert template.data["InstanceType"] == "m5.large"
     assert template.data["ImageId"].startswith(("ami-", "resolve:ssm:"))
+
+
+def test_types_that_are_chosen_by_requirements_are_not_known_beforehand() -> None:
+    stage = stage_of(GroupSet(hosts=1), quick=True)
+    overridden({"InstanceRequirements": {"VCpuCount": {"Min": 2}}}, InstanceType="t3.small")(stage)
+    assert terrain_of(stage).groups["web"].types == ()
+    overridden({"InstanceType": "m5.large"}, {"InstanceType": "m5.xlarge"})(stage)
+    assert terrain_of(stage).groups["web"].types == ("m5.large", "m5.xlarge")
 
 
 def test_standalone_and_protected_tasks_are_told_apart() -> None:
@@ -282,6 +291,36 @@ def test_an_answer_that_says_next_to_nothing_can_be_read() -> None:
     assert service_facts({"serviceName": "x", "serviceArn": "arn:x"}).upper == 0
     host = host_facts({"containerInstanceArn": "arn:ci"}, {}, None)
     assert (host.type, host.registered.gpus, host.managed) == ("", 0, False)
+
+
+SETS = (
+    {"status": "ACTIVE", "taskDefinition": "app:8", "launchType": "EC2"},
+    {
+        "status": "PRIMARY",
+        "taskDefinition": "app:7",
+        "launchType": "FARGATE",
+        "loadBalancers": [{"targetGroupArn": "arn:tg"}],
+    },
+)
+
+
+def test_a_service_with_task_sets_is_what_its_primary_one_says() -> None:
+    said = {"serviceName": "x", "serviceArn": "arn:x", "deploymentController": {"type": "EXTERNAL"}, "taskSets": SETS}
+    service = service_facts(said)
+    assert (service.definition, service.target_groups) == ("app:7", ("arn:tg",))
+    assert service.elsewhere
+    assert not service_facts({**said, "taskSets": SETS[:1]}).elsewhere
+
+
+@pytest.mark.parametrize("kind", ["FARGATE", "EXTERNAL", "MANAGED_INSTANCES"])
+def test_tasks_of_these_launch_types_need_no_host_of_a_group(kind: str) -> None:
+    assert service_facts({"serviceName": "x", "serviceArn": "arn:x", "launchType": kind}).elsewhere
+
+
+def test_a_machine_outside_aws_is_told_by_its_capability() -> None:
+    said = {"containerInstanceArn": "a", "ec2InstanceId": "mi-01", "attributes": [{"name": "ecs.capability.external"}]}
+    host = host_facts(said, {}, None)
+    assert (host.managed, host.outside) == (True, True)
 
 
 def test_gpus_are_counted_by_their_ids() -> None:

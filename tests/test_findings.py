@@ -19,7 +19,7 @@ from ecsroll.images import choose_images
 from ecsroll.model import Finding
 from ecsroll.observe import Observer
 from ecsroll.preflight import allowed, preflight
-from tests.findings import CASES, Case
+from tests.findings import CASES, Case, with_managed
 from tests.rolls import stage_of
 
 FOLDER = Path(__file__).parent / "transcripts" / "findings"
@@ -31,7 +31,7 @@ def said_of(case: Case) -> tuple[Finding, ...]:
     stage = stage_of(*case.groups, services=case.services, quick=True)
     case.before(stage)
     aws = Aws(stage.sim, stage.sim, workers=1, chance=random.Random(0))
-    observer = Observer(aws, stage.cluster, alarms=case.policy.alarms)
+    observer = Observer(aws, stage.cluster, case.policy.groups, alarms=case.policy.alarms)
     seen = observer.look()
     policy = replace(case.policy, images=choose_images(case.policy.ami, seen, aws))
     stage.sim.door.calls.clear()
@@ -39,6 +39,17 @@ def said_of(case: Case) -> tuple[Finding, ...]:
     assert [call.operation for call in stage.sim.door.calls if call.changes] == []
     tweaked = case.tweak(explore(aws, observer, seen))
     return tuple(dict.fromkeys((*found, *preflight(seen, policy, tweaked))))
+
+
+def test_a_managed_instance_is_no_room_for_tasks_that_are_not_meant_for_it() -> None:
+    case = CASES["EC115"][0]["four tasks of half a host each, and one host less"]
+    stage = stage_of(*case.groups, services=case.services, quick=True)
+    aws = Aws(stage.sim, stage.sim, workers=1, chance=random.Random(0))
+    observer = Observer(aws, stage.cluster)
+    seen = observer.look()
+    policy = replace(case.policy, images=choose_images(case.policy.ami, seen, aws))
+    found = preflight(seen, policy, with_managed(explore(aws, observer, seen)))
+    assert "EC115" in {finding.code for finding in found if finding.severity == "blocking"}
 
 
 def shown(code: str, cases: dict[str, list[Finding]]) -> str:

@@ -74,6 +74,7 @@ def test_what_can_not_fit_is_named_with_its_numbers(name: str) -> None:
 # Always
 
 HALF = tasks(1, "one", cpu=1000)
+HOSTS_OF_BOTH = hosts(1) + hosts(1, SMALL)
 ALWAYS = {
     "nothing is in the way": (HALF, [], hosts(1), True),
     "three other halves on two hosts leave one": (HALF, [tasks(3, cpu=1000)], hosts(2), True),
@@ -81,6 +82,12 @@ ALWAYS = {
     "three small ones can shut one host of two": (HALF, [tasks(3, cpu=400)], hosts(2), True),
     "six small ones can shut both": (HALF, [tasks(6, cpu=400)], hosts(2), False),
     "five can not, though their sum could": (HALF, [tasks(5, cpu=400)], hosts(2), True),
+    "a task that is more than enough shuts the host that it is on, and no other": (
+        HALF,
+        [tasks(1, cpu=2048)],
+        hosts(2),
+        True,
+    ),
     "CPU shuts one, memory the other": (
         tasks(1, "one", cpu=1000, memory=4500),
         [tasks(1, "a", cpu=1500), tasks(1, "b", memory=5000)],
@@ -102,6 +109,7 @@ ALWAYS = {
     "the small host is shut first": (HALF, [tasks(1, cpu=100)], hosts(1, SMALL) + hosts(1), True),
     "both are shut": (HALF, [tasks(1, cpu=100), tasks(1, "b", cpu=1200)], hosts(1, SMALL) + hosts(1), False),
     "a host that is too small does not count": (tasks(1, "one", cpu=2000), [], hosts(3, SMALL), False),
+    "nothing that runs can shut a large or a small host": (tasks(2, "one", alone=True, cpu=1), [], HOSTS_OF_BOTH, True),
     "a task that takes nothing": (tasks(1, "one"), [tasks(9, cpu=2048)], hosts(1), True),
 }
 

@@ -427,13 +427,13 @@ GIVING = {
     ),
     "AZRebalance reads as resumed: the group is finished": row(
         rolling(new("i-1"), new("i-2"), page=ALL_BACK | {"rebalance": Phase.RETURNING}, group=FREE),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
     "AZRebalance was never ours: the group is finished": row(
         rolling(new("i-1"), new("i-2"), page=ALL_BACK | {"rebalance": None}, group=FREE),
-        "forget web",
         "roll 1 of web, finished: web",
+        "forget web",
     ),
     "a termination of ours does not show yet: nothing is given back before": row(
         rolling(new("i-1"), new("i-2"), old("i-3", draining=True), page=GONE_OLD, group={"desired": 2, "min": 2}),

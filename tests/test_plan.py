@@ -1,5 +1,6 @@
 """``ecsroll plan``: what it foresees, what it says, and that it changes nothing whatever it finds."""
 
+import shlex
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,9 @@ import pytest
 from ecsroll.demo import demo_stage
 from ecsroll.drain import Kind
 from ecsroll.forecast import Forecast
+from ecsroll.foreseen import findings_of
 from ecsroll.habits import Habits
 from ecsroll.model import Policy, Verdict, Wait
-from ecsroll.plan import _foreseen
 from ecsroll.rehearsal import Rehearsal
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
@@ -27,6 +28,7 @@ from tests.scenarios import (
     agent_dies,
     capacity_runs_out,
     foreign_drain,
+    hosts_of,
     policy,
     protect_a_task,
     run_a_task,
@@ -110,6 +112,15 @@ def test_a_person_reads_it_on_stdout_and_the_intention_on_stderr() -> None:
     assert "will launch" in ran.err
 
 
+def test_what_is_to_be_typed_next_is_the_roll_that_was_planned() -> None:
+    stage = stage_of(GroupSet(hosts=2), services=(WORKER,), quick=True)
+    window = "Mon-Sun 00:00-23:59"
+    typed = ("--asg", "web", "--max-surge", "50%", "--no-all", "--window", window, "--drain-timeout-for", "worker=1h")
+    again = shlex.split(planned(stage, *typed, "--json").result["next"])
+    assert again[:4] == ["ecsroll", "replace", "--cluster", "demo"]
+    assert sorted(again[4:]) == sorted(typed)
+
+
 def test_quiet_says_the_same_without_the_story() -> None:
     ran = planned(stage_of(GroupSet(hosts=1), services=(ServiceSet(name="cron", count=1),), quick=True), "--quiet")
     assert ran.err == ""
@@ -139,6 +150,11 @@ def test_nothing_to_do_is_said_without_a_rehearsal() -> None:
     ran = planned(stage_of(GroupSet(age=0), services=(WORKER,), quick=True), "--json")
     assert (ran.code, ran.result["result"], ran.result["plan"]) == (0, "nothing", None)
     assert planned(stage_of(GroupSet(age=0), quick=True)).code == 0
+
+
+def test_where_no_host_is_old_enough_no_time_is_named() -> None:
+    ran = planned(stage_of(GroupSet(hosts=1), quick=True), "--json", "--older-than", "400d")
+    assert (ran.code, ran.result["reason"]) == (0, "no host is to be replaced")
 
 
 def test_an_unknown_cluster_is_not_found() -> None:
@@ -274,7 +290,7 @@ def test_how_sure_it_is_that_the_roll_will_halt(runs: list[Rehearsal], severity:
         skipped=(),
         habits=Habits(()),
     )
-    found = _foreseen(forecast)
+    found = findings_of(forecast)
     assert [finding.severity for finding in found] == ([severity] if severity else [])
     if found:
         assert found[0].subject == "i-1"
@@ -374,6 +390,46 @@ def test_the_plan_reads_as_it_did(name: str, request: pytest.FixtureRequest, mon
 
 
 # It changes nothing ----------------------------------------------------------------------------------------------
+
+
+def called_unhealthy(stage: Stage, host: str) -> None:
+    stage.sim.client("autoscaling").set_instance_health(InstanceId=host, HealthStatus="Unhealthy")
+
+
+def ended(stage: Stage, host: str) -> None:
+    stage.sim.client("ec2").terminate_instances(InstanceIds=[host])
+
+
+def stopped(stage: Stage, host: str) -> None:
+    stage.sim.client("ec2").stop_instances(InstanceIds=[host])
+
+
+GOING = [
+    pytest.param(called_unhealthy, 0, id="EC2 does not know its successor yet"),
+    pytest.param(called_unhealthy, 5, id="its agent has gone with it"),
+    pytest.param(ended, 5, id="its machine was terminated, and the group has not noticed"),
+    pytest.param(stopped, 5, id="its machine was stopped, and the group has not noticed"),
+]
+
+
+@pytest.mark.parametrize(("happens", "later"), GOING)
+def test_a_host_that_is_ending_ends_in_the_rehearsal_too(happens: Any, later: float) -> None:
+    stage = stage_of(GroupSet(), services=(API, WORKER), quick=True)
+    happens(stage, hosts_of(stage)[0].instance.id)
+    stage.sim.sleep(later)
+    ran = planned(stage, "--json", "--canary", "0")
+    assert (ran.code, codes(ran, "blocking")) == (0, set())
+    assert ran.result["plan"]["seconds"]["likely"] < 12 * 60, "nobody waits for an agent that is not to come back"
+
+
+def test_a_protection_that_is_waited_for_ends_in_the_rehearsal_too() -> None:
+    stage = stage_of(GroupSet(hosts=2), services=(WORKER,), quick=True)
+    protect_a_task(stage, 1500)
+    ran = planned(stage, "--json", "--canary", "0", "--drain-timeout", "20m")
+    assert (ran.code, codes(ran, "warning")) == (0, {"EC119"})
+    plan = ran.result["plan"]
+    assert 1490 * 60 < plan["seconds"]["low"] < plan["seconds"]["high"] < 1520 * 60
+    assert plan["rounds"] < 400, "a day is not waited through round by round"
 
 
 def short_of_capacity(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ecsroll.errors import UsageError
 from ecsroll.model import Amount, Policy
-from ecsroll.policy import SETTINGS, Layer, Setting, amount, command, duration, noted, settle, shown, spelled, typed
+from ecsroll.policy import SETTINGS, Layer, Setting, amount, duration, noted, settle, shown, spelled, typed
 
 Words = str | bool | list[str]
 
@@ -186,25 +186,6 @@ def test_of_two_layers_the_first_counts_and_each_value_says_where_it_came_from()
     policy = settle(Layer("given", {"max-surge": "2"}), file)
     assert (policy.surge, policy.canary) == (Amount(2), 2)
     assert shown(policy) == {"max-surge": ("2", "given"), "canary": ("2", "ecsroll.toml [policy]")}
-
-
-COMMANDS: dict[str, tuple[dict[str, Words], str]] = {
-    "defaults need not be said": ({"ami": "recommended", "strategy": "rolling"}, ""),
-    "several groups are several options": ({"asg": ["web", "batch"]}, "--asg web --asg batch"),
-    "a yes has no value": ({"all": True, "max-surge": "25%"}, "--all --max-surge 25%"),
-    "a no takes back what a file says": ({"all": False}, "--no-all"),
-    "what has blanks is quoted": ({"window": ["Mon-Fri 22:00-04:00"]}, "--window 'Mon-Fri 22:00-04:00'"),
-}
-
-
-@pytest.mark.parametrize(("words", "said"), COMMANDS.values(), ids=COMMANDS)
-def test_a_policy_as_a_command(words: dict[str, Words], said: str) -> None:
-    assert command("prod", settle(words)) == f"ecsroll replace --cluster prod {said}".rstrip()
-
-
-def test_a_command_leaves_out_what_is_said_elsewhere() -> None:
-    policy = settle(Layer("given", {"canary": "2"}), Layer("ecsroll.toml [policy]", {"max-surge": "3"}))
-    assert command("prod", policy) == "ecsroll replace --cluster prod --canary 2"
 
 
 def test_a_problem_of_a_file_says_which() -> None:

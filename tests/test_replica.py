@@ -8,13 +8,17 @@ import pytest
 from ecsroll.aws import Aws
 from ecsroll.decide import decide
 from ecsroll.explore import explore
+from ecsroll.facts import service_facts
+from ecsroll.habits import learn
 from ecsroll.images import choose_images
 from ecsroll.model import Memory, Policy, Service, Snapshot, Task
 from ecsroll.observe import Observer
+from ecsroll.rehearsal import rehearse
 from ecsroll.replica import replica
 from ecsroll.simulator import Simulation
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from ecsroll.simulator.world import Durations
+from tests.findings import overridden
 from tests.rolls import cut_off, stage_of
 from tests.scenarios import (
     API,
@@ -150,6 +154,66 @@ def test_what_comes_up_in_the_replica_is_like_what_is_there() -> None:
     assert (new.cpu, new.memory, new.enis) == (old.cpu, old.memory, old.enis)
     assert new.custom == old.custom
     assert set(new.attributes) == set(old.attributes)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [{"InstanceType": "t3.small"}, {"InstanceRequirements": {"VCpuCount": {"Min": 2}}}],
+    ids=["named", "by needs"],
+)
+def test_of_several_types_it_launches_the_one_that_is_there(override: dict[str, Any]) -> None:
+    stage = stage_of(GroupSet(hosts=2), quick=True)
+    named = [{"InstanceType": "m5.large"}] if "InstanceType" in override else []
+    overridden(override, *named, InstanceType="t3.small")(stage)
+    _, copy = copied(stage)
+    copy.scaling.set_desired("web", 3)
+    copy.sleep(300)
+    assert [host.instance.type for host in copy.clusters.find(stage.cluster).registered] == ["m5.large"] * 3
+
+
+FAR = {"status": "PRIMARY", "launchType": "FARGATE", "taskDefinition": "arn:td/far:1"}
+
+
+@pytest.mark.parametrize("sets", [[FAR], []], ids=["on Fargate", "without a task set"])
+def test_a_service_of_another_controller_takes_no_room_unless_a_task_set_of_it_is_here(sets: list[Any]) -> None:
+    stage = stage_of(GroupSet(hosts=2), services=(WORKER,), quick=True)
+    aws = Aws(stage.sim, stage.sim, workers=1)
+    observer = Observer(aws, stage.cluster)
+    seen = observer.look()
+    terrain = explore(aws, observer, seen)
+    said = {"serviceName": "far", "serviceArn": "arn:far", "desiredCount": 9, "taskSets": sets}
+    terrain = replace(terrain, services={**terrain.services, "far": service_facts(said)})
+    how = replace(POLICY, images=choose_images(POLICY.ami, seen, aws))
+    copy = replica(terrain, seen, how, Durations())
+    copy.sleep(300)
+    assert len(copy.clusters.find(stage.cluster).tasks) == WORKER.count
+    assert rehearse(terrain, replace(seen, epoch=1), how, learn(terrain)).well
+
+
+def test_a_service_that_codedeploy_deploys_is_moved_within_the_usual_bounds() -> None:
+    stage = stage_of(GroupSet(hosts=2), services=(replace(WORKER, min_percent=0, max_percent=100),), quick=True)
+    aws = Aws(stage.sim, stage.sim, workers=1)
+    observer = Observer(aws, stage.cluster)
+    seen = observer.look()
+    terrain = explore(aws, observer, seen)
+    worker = replace(terrain.services["worker"], controller="CODE_DEPLOY")
+    terrain = replace(terrain, services={"worker": worker})
+    how = replace(POLICY, images=choose_images(POLICY.ami, seen, aws))
+    copy = replica(terrain, seen, how, Durations())
+    assert copy.clusters.find(stage.cluster).services["worker"].percents == (100, 200)
+
+
+def test_a_host_that_its_group_takes_away_goes_when_it_is_empty() -> None:
+    stage = stage_of(GroupSet(managed_draining=True), services=ALPHA, quick=True)
+    leaving = hosts_of(stage)[0].instance.id
+    stage.sim.client("autoscaling").set_instance_health(InstanceId=leaving, HealthStatus="Unhealthy")
+    stage.sim.sleep(10)
+    assert group_of(stage).members[leaving].state == "Terminating:Wait"
+    _, copy = copied(stage)
+    copy.sleep(300)
+    assert leaving not in copy.clusters.by_instance
+    stops = {task.stop_code for task in copy.tasks.all.values() if task.service and not task.service.daemon}
+    assert stops == {None, "ServiceSchedulerInitiated"}, "none was lost with its host"
 
 
 def test_the_replica_shares_nothing_with_the_real_cluster() -> None:

@@ -58,7 +58,7 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a host came up with an earlier version after the target was set": (
         rolling(old("i-1"), old("i-2"), new("i-3", version="1")),
         memory(),
-        "i-3 was launched with ami-new after *",
+        "i-3 was launched with ami-new, but from version 1 of lt-1, after the group had been pointed at another one",
     ),
     "a host of before the target was set is outdated, no more": (
         rolling(old("i-1"), old("i-2", launched_at=NEWEST), new("i-3")),
