@@ -295,7 +295,8 @@ def _make_room(turn: Turn) -> bool:
 
 def _widen(turn: Turn, room: Room) -> bool:
     """Ask for more room where a rerun was given a larger surge: pace that is given anew counts (DESIGN 7)."""
-    wider = asg.wider(turn.group, room, len(turn.old), turn.policy)
+    serving = sum(not host.draining for host in turn.old)  # those that are drained need no room any more
+    wider = asg.wider(turn.group, room, serving, turn.policy)
     if wider is None or outside_words(turn.policy, turn.seen.at):
         return False
     turn.page = replace(turn.page, room=wider)
