@@ -1,7 +1,7 @@
 """What AWS answers, read into our words: pure, tolerant of members that it does not know."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -128,6 +128,7 @@ def service_of(said: Answer) -> Service:
         deployments=len(deployments) or 1,
         rollout=primary.get("rolloutState", "COMPLETED"),
         target_groups=tuple(entry["targetGroupArn"] for entry in balancers if entry.get("targetGroupArn")),
+        alternates=alternates_of(balancers),
         constraints=tuple(
             entry.get("expression", "")
             for entry in said.get("placementConstraints", ())
@@ -135,6 +136,15 @@ def service_of(said: Answer) -> Service:
         ),
         last_event=events[0]["message"] if events else "",
     )
+
+
+def alternates_of(balancers: Iterable[Answer]) -> dict[str, str]:
+    """Target group -> its alternate. Which of the two has the tasks is told nowhere: a deployment swaps them."""
+    pairs = (
+        (said.get("targetGroupArn"), (said.get("advancedConfiguration") or {}).get("alternateTargetGroupArn"))
+        for said in balancers
+    )
+    return {one: other for one, other in pairs if one and other}
 
 
 def _of_task_sets(said: Answer) -> Iterable[Answer]:
@@ -151,6 +161,17 @@ def targets_of(said: Answer, delay: timedelta) -> Targets:
     for entry in said.get("TargetHealthDescriptions", ()):
         target = entry["Target"]["Id"]
         of[target] = (*of.get(target, ()), entry.get("TargetHealth", {}).get("State", "unavailable"))
+    return Targets(states=states, registered=frozenset(of), deregistration_delay=delay, of=of)
+
+
+def together(pair: Sequence[Targets]) -> Targets:
+    """The targets of one group, or of it and its alternate, as if they were one group."""
+    states: dict[str, int] = {}
+    of: dict[str, tuple[str, ...]] = {}
+    for each in pair:
+        states |= {state: states.get(state, 0) + count for state, count in each.states.items()}
+        of |= {target: (*of.get(target, ()), *found) for target, found in each.of.items()}
+    delay = max(each.deregistration_delay for each in pair)
     return Targets(states=states, registered=frozenset(of), deregistration_delay=delay, of=of)
 
 

@@ -137,6 +137,8 @@ class Service:
     deployments: int = 1
     rollout: str = "COMPLETED"
     target_groups: tuple[str, ...] = ()
+    alternates: Mapping[str, str] = field(default_factory=dict)
+    """Target group -> the other one of its pair, where ECS deploys blue/green: the tasks are in one of the two."""
     constraints: tuple[str, ...] = ()
     """The expressions of ``memberOf`` constraints."""
     last_event: str = ""

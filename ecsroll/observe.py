@@ -21,6 +21,7 @@ from ecsroll.answers import (
     shrank,
     targets_of,
     task_of,
+    together,
 )
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
@@ -441,13 +442,19 @@ class Observer:
                 self._services.pop(failure.get("arn", "").rpartition("/")[2], None)
 
     def _read_targets(self, names: Iterable[str]) -> None:
-        arns = sorted({arn for name in names if name in self._services for arn in self._services[name].target_groups})
-        for arn in arns:
-            if arn not in self._delays:
-                self._delays[arn] = self._deregistration_delay(arn)
-            answer = self._optional("elbv2", "describe_target_health", TargetGroupArn=arn)
-            if "TargetHealthDescriptions" in answer:
-                self._targets[arn] = targets_of(answer, self._delays[arn])
+        services = [self._services[name] for name in names if name in self._services]
+        others = {arn: other for service in services for arn, other in service.alternates.items()}
+        for arn in sorted({arn for service in services for arn in service.target_groups}):
+            pair = [self._targets_in(each) for each in (arn, others.get(arn)) if each is not None]
+            read = [targets for targets in pair if targets is not None]
+            if len(read) == len(pair):
+                self._targets[arn] = together(read)
+
+    def _targets_in(self, arn: str) -> Targets | None:
+        if arn not in self._delays:
+            self._delays[arn] = self._deregistration_delay(arn)
+        answer = self._optional("elbv2", "describe_target_health", TargetGroupArn=arn)
+        return targets_of(answer, self._delays[arn]) if "TargetHealthDescriptions" in answer else None
 
     def _deregistration_delay(self, arn: str) -> timedelta:
         answer = self._optional("elbv2", "describe_target_group_attributes", TargetGroupArn=arn)

@@ -12,7 +12,7 @@ from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage, set_stage
 from ecsroll.simulator.world import Refusal
 from tests.console import Terminal, denying, ecsroll, outside
-from tests.findings import recommended_again
+from tests.deeds import recommended_again
 from tests.scenarios import images, run_a_task
 
 API = ServiceSet(name="api", count=2)

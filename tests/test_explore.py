@@ -12,7 +12,7 @@ from ecsroll.observe import Observer
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from ecsroll.terrain import Terrain
 from tests.console import denying
-from tests.findings import overridden
+from tests.deeds import overridden
 from tests.rolls import carry_out, stage_of
 from tests.scenarios import API, LOGS, WORKER, group_of, hosts_of, policy, protect_a_task, run_a_task
 

@@ -19,7 +19,8 @@ from ecsroll.images import choose_images
 from ecsroll.model import Finding
 from ecsroll.observe import Observer
 from ecsroll.preflight import allowed, preflight
-from tests.findings import CASES, Case, with_managed
+from tests.deeds import with_managed
+from tests.findings import CASES, Case
 from tests.rolls import stage_of
 
 FOLDER = Path(__file__).parent / "transcripts" / "findings"

@@ -53,6 +53,12 @@ def demo() -> tuple[Stage, Ran, float]:
     return stage, ran, time.process_time() - began
 
 
+def test_a_blue_green_service_is_rehearsed_whichever_of_its_target_groups_it_is_in() -> None:
+    api = ServiceSet(name="api", count=6, balanced=True, swapped=True)
+    ran = planned(stage_of(GroupSet(hosts=3), services=(api,), quick=True), "--json")
+    assert (ran.code, ran.result["plan"]["lowest_capacity"]) == (0, 1.0), ran
+
+
 # What it says ----------------------------------------------------------------------------------------------------
 
 

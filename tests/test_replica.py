@@ -18,7 +18,7 @@ from ecsroll.replica import replica
 from ecsroll.simulator import Simulation
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from ecsroll.simulator.world import Durations
-from tests.findings import overridden
+from tests.deeds import overridden
 from tests.rolls import cut_off, stage_of
 from tests.scenarios import (
     API,

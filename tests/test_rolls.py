@@ -1,7 +1,7 @@
 """Whole rolls: every scenario ends as its row says, and the promises hold at every moment on the way there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -283,6 +283,16 @@ def test_after_a_bad_image_a_group_launches_what_it_launched_before(reference: R
     row = ROWS["an image that never registers halts the roll"]
     told = play(Row(groups=(GroupSet(hosts=2, reference=reference),), before=row.before))
     pointed_back(told)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_service_that_ecs_deploys_blue_green_is_healthy_in_either_of_its_target_groups(swapped: bool) -> None:
+    api = replace(API, count=6, swapped=swapped)
+    stage = stage_of(GroupSet(hosts=3), services=(api,), quick=True)
+    told = carry_out(stage, policy(canary=1))
+    assert told.verdict is not None
+    assert told.verdict.result == "done", told.verdict
+    assert not told.watch.breaches
 
 
 def test_after_a_halt_the_same_command_finishes() -> None:

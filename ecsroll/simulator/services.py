@@ -48,6 +48,9 @@ class Service:
     created_at: float
     desired: int
     status: str = "ACTIVE"
+    swapped: bool = False
+    """Blue/green by ECS itself: after every other deployment the tasks are in the alternate target groups, while the
+    service goes on showing the same two (terraform-provider-aws#45678)."""
     deployments: list[Deployment] = field(default_factory=list)
     events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=100))
     said: dict[str, float] = field(default_factory=dict)
@@ -118,6 +121,18 @@ class Service:
     def load_balancers(self) -> list[dict[str, Any]]:
         """Where its tasks are registered."""
         return list(self.request.get("loadBalancers") or ())
+
+    @property
+    def registered_with(self) -> list[dict[str, Any]]:
+        """The target groups that its tasks are in now, each as in ``load_balancers``."""
+        shown = [entry for entry in self.load_balancers if "targetGroupArn" in entry]
+        if not self.swapped:
+            return shown
+        others = [(entry.get("advancedConfiguration") or {}).get("alternateTargetGroupArn") for entry in shown]
+        return [
+            {**entry, "targetGroupArn": other or entry["targetGroupArn"]}
+            for entry, other in zip(shown, others, strict=True)
+        ]
 
     @property
     def grace(self) -> float:

@@ -51,6 +51,8 @@ class ServiceSet:
     max_percent: int = 200
     daemon: bool = False
     balanced: bool = False
+    swapped: bool = False
+    """Deployed blue/green by ECS itself, an odd number of times: its tasks are in the alternate target group."""
     deregistration_delay: int = 30
     port: int = 0
     gpus: int = 0
@@ -213,6 +215,7 @@ def _make_service(stage: Stage, service: ServiceSet) -> None:
     ecs.create_service(
         cluster=stage.cluster, serviceName=service.name, taskDefinition=service.name, **_wanted(stage, service)
     )
+    stage.sim.clusters.find(stage.cluster).services[service.name].swapped = service.swapped
 
 
 def _wanted(stage: Stage, service: ServiceSet) -> dict[str, Any]:
@@ -235,13 +238,17 @@ def _wanted(stage: Stage, service: ServiceSet) -> dict[str, Any]:
     if service.awsvpc:
         wanted["networkConfiguration"] = {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}
     if service.balanced:
-        arn = _make_target_group(stage, service)
-        wanted["loadBalancers"] = [{"targetGroupArn": arn, "containerName": "app", "containerPort": 8080}]
+        arn = _make_target_group(stage, service, "targets")
+        entry = {"targetGroupArn": arn, "containerName": "app", "containerPort": 8080}
+        if service.swapped:
+            other = _make_target_group(stage, service, "green")
+            entry["advancedConfiguration"] = {"alternateTargetGroupArn": other}
+        wanted["loadBalancers"] = [entry]
     return wanted
 
 
-def _make_target_group(stage: Stage, service: ServiceSet) -> str:
-    group = stage.sim.balancer.served_group(f"{service.name}-targets")
+def _make_target_group(stage: Stage, service: ServiceSet, name: str) -> str:
+    group = stage.sim.balancer.served_group(f"{service.name}-{name}")
     stage.sim.client("elbv2").modify_target_group_attributes(
         TargetGroupArn=group.arn,
         Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(service.deregistration_delay)}],

@@ -182,11 +182,10 @@ class Tasks:
     def _register_targets(self, task: Task) -> None:
         if task.service is None:
             return
-        for wanted in task.service.load_balancers:
-            if "targetGroupArn" in wanted:
-                target = self.sim.balancer.register_task(wanted, task)
-                target.watcher = lambda _: self._weigh(task)
-                task.targets.append(target)
+        for wanted in task.service.registered_with:
+            target = self.sim.balancer.register_task(wanted, task)
+            target.watcher = lambda _: self._weigh(task)
+            task.targets.append(target)
 
     def _foresee_end(self, task: Task) -> None:
         host = task.host
@@ -266,7 +265,7 @@ class Tasks:
         elif task.last_status == "STOPPING":
             self._sigterm_soon(task, 0.5)
         else:
-            arns = [wanted.get("targetGroupArn") for wanted in task.service.load_balancers] if task.service else []
+            arns = [wanted["targetGroupArn"] for wanted in task.service.registered_with] if task.service else []
             groups = [self.sim.balancer.groups[arn] for arn in arns if arn in self.sim.balancer.groups]
             delay = max((group.deregistration_delay for group in groups), default=0.0)
             self._sigterm_soon(task, max(0.5, delay + (task.stopping_at or 0.0) - self.world.now))
