@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ecsroll.ledger import Ledger, Phase, Place, Pointed, Room
-from ecsroll.model import Group, Host, Launches, Owed, Policy, SetSize
+from ecsroll.model import Group, Host, Launches, Owed, Policy, SetSize, Snapshot
 
 __all__ = [
     "arrived",
@@ -317,14 +317,25 @@ def outdated(host: Host, group: Group, pointed: Sequence[Pointed]) -> bool:
     return None not in {host.version, entry.version} and host.version != entry.version
 
 
-def owed(ledger: Ledger, verb: str = "replace") -> tuple[Owed, ...]:
-    """Everything on the page that has not been given back, each with what gives it back."""
+def is_back(group: Group, room: Room) -> bool:
+    """Whether a reading shows the group's bounds as they were: the entry stays until new hosts are unprotected."""
+    back = returned(group, room)
+    reads = (group.min, group.max, group.protects_new) == (back.min, back.max, back.protects_new)
+    return room.phase is Phase.RETURNING and not room.borrowed and reads
+
+
+def owed(ledger: Ledger, verb: str = "replace", seen: Snapshot | None = None) -> tuple[Owed, ...]:
+    """Everything on the page that has not been given back, each with what gives it back; not what is ``seen`` to be."""
     again = f"run the same {verb} again"
     entries: list[Owed] = []
-    room = ledger.room
-    if room is not None:
+    room, group = ledger.room, seen.groups.get(ledger.group) if seen else None
+    if room is not None and (group is None or not is_back(group, room)):
         what = f"{room.borrowed} borrowed host(s), MinSize {room.floor} (was {room.min_was}), MaxSize {room.ceiling}"
         entries.append(Owed(group=ledger.group, what=f"{what} (was {room.max_was})", how=again))
+    elif room is not None and seen is not None and group is not None and not room.protects_was:
+        born = sum(host.protected and host.launched_at > ledger.newest for host in seen.of(group))
+        what = f"{born} new host(s) are protected from scale-in"
+        entries += [Owed(group=ledger.group, what=what, how=again)] if born else []
     if ledger.rebalance is not None:
         entries.append(Owed(group=ledger.group, what="AZRebalance is suspended", how=again))
     entries.extend(

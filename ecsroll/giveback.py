@@ -80,11 +80,10 @@ def return_room(turn: Turn) -> bool:
         return True
     if room.borrowed or room.shrinking:
         return False
-    back = asg.returned(turn.group, room)
-    reads_back = (turn.group.min, turn.group.max, turn.group.protects_new) == (back.min, back.max, back.protects_new)
-    if room.phase is Phase.RETURNING and reads_back:
+    if asg.is_back(turn.group, room):
         # Kept until the hosts that were born protected are unprotected: the entry says that it was we who did it.
         return True
+    back = asg.returned(turn.group, room)
     turn.page = replace(turn.page, room=replace(room, phase=Phase.RETURNING))
     turn.actions.append(back)
     turn.wait("return", turn.group.name, f"until MinSize reads {back.min}")

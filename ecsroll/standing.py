@@ -47,7 +47,9 @@ def status(aws: Aws, cluster: str, policy: Policy) -> Result:
         next=_next(cluster, roll),
         replaced=roll.replaced if roll else 0,
         remaining=sum(outdated.values()),
-        owed=tuple(entry for page in seen.ledgers.values() for entry in owed(page, roll.verb if roll else "replace")),
+        owed=tuple(
+            entry for page in seen.ledgers.values() for entry in owed(page, roll.verb if roll else "replace", seen)
+        ),
         findings=tuple(observer.findings.values()),
         more={
             "groups": [_plain_group(seen, name, outdated) for name in seen.groups],

@@ -151,8 +151,17 @@ def _stuck_group(turn: Turn) -> str | None:
         why = f"; somebody else drains {theirs}" if theirs else ""
         return f"{len(turn.ready)} hosts of {name} are ready, too few to drain another, and none is on the way{why}"
     if turn.waited("zones", name) > turn.policy.boot_timeout:
-        return f"the zones of {name} stay uneven, so AZRebalance was left suspended"
+        return f"the zones of {name} stay uneven, so AZRebalance was left suspended{_may_even_out(turn)}"
     return None
+
+
+def _may_even_out(turn: Turn) -> str:
+    """What the policy would have to allow for one host more: it evens the zones, and ends no task."""
+    room = turn.page.room
+    if room is None or asg.one_more(turn.group, room, turn.policy) is not None:
+        return ""
+    flag = "--max-surge 1" if turn.policy.surge.value == 0 else "--no-keep-max-size"
+    return f"; {flag} lets one host more even them"
 
 
 _OURS = (("target", "launch target"), ("room", "room"), ("return", "give-back"), ("picture", "picture"))
@@ -358,7 +367,7 @@ def say_why(turn: Turn) -> bool:
         lines=stop.lines if stop else (),
         replaced=turn.roll.replaced + max(0, turn.page.old - left),
         remaining=left,
-        owed=asg.owed(turn.page, turn.roll.verb),
+        owed=asg.owed(turn.page, turn.roll.verb, turn.seen),
     )
     return True
 

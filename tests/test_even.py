@@ -142,6 +142,20 @@ def test_a_zone_that_was_full_for_a_while_gets_its_share_again(seconds: float) -
     assert sorted(zones_of(stage).values()) == [3, 3]
 
 
+def test_with_no_host_more_it_halts_and_names_the_flag_that_ends_it() -> None:
+    stage = stage_of(GroupSet(hosts=6, zones=2), services=(ServiceSet(name="api", count=6),), quick=True)
+    alone = s.policy(surge=0, unavailable=1)
+    told = carry_out(stage, alone, meanwhile=(on("drain_started", no_capacity("b", 500)),))
+    assert told.verdict is not None
+    assert "--max-surge 1 lets one host more even them" in told.verdict.reason
+    assert [owed.what for owed in told.verdict.owed] == ["AZRebalance is suspended"]
+    told.watch.policy = s.policy(surge=1)
+    again = carry_out(stage, told.watch.policy, watch=told.watch)
+    assert again.verdict is not None
+    assert (again.verdict.result, again.verdict.owed) == ("done", ())
+    assert sorted(zones_of(stage).values()) == [3, 3]
+
+
 def test_a_zone_that_stays_full_is_not_tried_for_ever() -> None:
     stage = stage_of(GroupSet(hosts=4, zones=2), services=(ServiceSet(name="api", count=4),), quick=True)
     told = carry_out(stage, s.QUICK, meanwhile=(on("drain_started", no_capacity("b", 99_999)),))

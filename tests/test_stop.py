@@ -8,7 +8,7 @@ import pytest
 
 from ecsroll.decide import decide
 from ecsroll.ledger import Phase, Place
-from ecsroll.model import Activity, Memory, Owed, Snapshot, Stop, Verdict
+from ecsroll.model import Activity, Amount, Memory, Owed, Snapshot, Stop, Verdict
 from tests.builders import (
     NEW,
     NEWEST,
@@ -231,6 +231,21 @@ GATES: dict[str, tuple[Snapshot, Memory, str]] = {
     "a change has five minutes": (rolling(old("i-1")), memory(waiting={"room:web": ago(5)}), ""),
     "another group's wait is not this one's": (rolling(old("i-1")), memory(waiting={"room:api": ago(9)}), ""),
 }
+
+
+@pytest.mark.parametrize(
+    ("forbids", "flag"),
+    [
+        ({"surge": Amount(0), "unavailable": Amount(1)}, "; --max-surge 1 lets one host more even them"),
+        ({"keep_max_size": True}, "; --no-keep-max-size lets one host more even them"),
+        ({}, ""),
+    ],
+)
+def test_where_zones_stay_uneven_the_flag_that_would_even_them_is_named(forbids: Facts, flag: str) -> None:
+    full = rolling(new("i-1"), new("i-2"), group={"desired": 10}, page={"room": room(0, phase=Phase.RETURNING)})
+    stop = decide(full, memory(waiting={"zones:web": ago(16)}), replace(ROLL, **forbids))[1].stop
+    assert stop is not None
+    assert stop.reason == f"the zones of web stay uneven, so AZRebalance was left suspended{flag}"
 
 
 @pytest.mark.parametrize(("snapshot", "knows", "reason"), GATES.values(), ids=GATES)
