@@ -251,8 +251,12 @@ class Actor:
             )
 
     def _raw_group(self, name: str) -> Answer:
-        answer = self.aws.call("autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name])
-        found: Answer = answer["AutoScalingGroups"][0]
+        pages = self.aws.pages(
+            "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=[name]
+        )
+        if not pages:
+            raise EcsrollError(f"the group {name} is gone", hint="run the same command again: it goes on")
+        found: Answer = pages[0]
         return found
 
     def _put_image(self, parameter: str, image: str) -> None:
@@ -373,7 +377,9 @@ class Actor:
         container = self.observer.container_now(action.host.id) if action.host.arn is None else self._container(action)
         if action.host.arn is None:
             return "it has registered with ECS meanwhile" if container else ""
-        if container is not None and container.get("status") != "DRAINING":
+        if container is None:
+            return "it is not registered any more"
+        if container.get("status") != "DRAINING":
             return f"it is {container.get('status')}, not DRAINING"
         tasks = self.observer.tasks_now(action.host.arn)
         now = self.aws.clock.now()

@@ -89,6 +89,7 @@ class Observer:
         self._unsettled: set[str] = set()
         self._settled: set[str] = set()
         self._unsettled_since: dict[str, datetime] = {}
+        self._lost = False
 
     def look(self) -> Snapshot:
         """One whole picture.
@@ -119,6 +120,8 @@ class Observer:
         hosts = self._hosts(members)
         if self.tasks:
             self._read_tasks(hosts, written, at)
+            hosts = self._hosts(members) if self._lost else hosts
+            self._lost = False
             self._read_services(hosts, written, at)
             self._read_signs(written, at)
         return self._picture(at, written, raw, hosts)
@@ -137,7 +140,7 @@ class Observer:
     def tasks_now(self, arn: str) -> tuple[Task, ...]:
         """Every task on one container instance, read afresh: the last look before a termination."""
         self._list_host(arn)
-        return tuple(self._tasks[arn].values())
+        return tuple(self._tasks.get(arn, {}).values())
 
     def container_now(self, instance: str) -> Answer | None:
         """The container instance of an EC2 instance, read afresh; None if it has not registered."""
@@ -347,11 +350,26 @@ class Observer:
             )
             for status in statuses
         ]
-        arns = [task for listed in self.aws.gather(calls) for task in listed]
+        try:
+            arns = [task for listed in self.aws.gather(calls) for task in listed]
+        except AwsRefusal:
+            if self._is_registered(arn):
+                raise
+            self._tasks.pop(arn, None)
+            return
         known = self._tasks.get(arn, {})
         self._tasks[arn] = {task: known[task] for task in known if task in arns}
         self._protection([task for task in arns if task not in known])
         self._describe_tasks(sorted(set(arns)))
+
+    def _is_registered(self, arn: str) -> bool:
+        """Whether a host that ECS can list no tasks of is still there: it may have gone since it was read."""
+        self._describe([arn])
+        if self._containers.get(arn, {}).get("status", "INACTIVE") != "INACTIVE":
+            return True
+        self._containers.pop(arn, None)
+        self._lost = True
+        return False
 
     def _describe_tasks(self, arns: Sequence[str]) -> None:
         calls = [
