@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -34,7 +35,13 @@ __all__ = [
     "target_group_facts",
     "task_facts",
     "type_facts",
+    "with_room",
 ]
+
+UNSAID = Resources(cpu=1024 * 1024, memory=1024 * 4096, gpus=16)
+"""The room of a host that nobody has told: what is not known is not what is short."""
+MANY = 1000
+"""Network interfaces of a type that does not say how many it has."""
 
 CHECKED_EVERY, CHECK_RETRIES = 30, 3
 """A container health check's defaults (aws-facts 9)."""
@@ -74,6 +81,15 @@ def host_facts(said: Answer, machine: Answer, group: str | None) -> HostFacts:
     )
 
 
+def with_room(host: HostFacts, types: Mapping[str, TypeFacts]) -> HostFacts:
+    """The host with its type's room, where ECS did not say what it has registered."""
+    if host.registered.cpu or host.registered.memory:
+        return host
+    kind = types.get(host.type)
+    room = Resources(cpu=kind.cpu, memory=kind.usable, gpus=kind.gpus) if kind else UNSAID
+    return replace(host, registered=room)
+
+
 def _resources(said: Iterable[Answer]) -> Resources:
     by_name = {entry["name"]: entry for entry in said}
     ports = {
@@ -96,7 +112,7 @@ def type_facts(said: Answer) -> TypeFacts:
         cpu=1024 * said.get("VCpuInfo", {}).get("DefaultVCpus", 0),
         memory=said.get("MemoryInfo", {}).get("SizeInMiB", 0),
         architectures=tuple(said.get("ProcessorInfo", {}).get("SupportedArchitectures", ())),
-        interfaces=said.get("NetworkInfo", {}).get("MaximumNetworkInterfaces", 0),
+        interfaces=said.get("NetworkInfo", {}).get("MaximumNetworkInterfaces", MANY),
         gpus=sum(entry.get("Count", 0) for entry in said.get("GpuInfo", {}).get("Gpus", ())),
     )
 

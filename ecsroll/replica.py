@@ -208,7 +208,7 @@ class _Builder:
             )
             group.load_balancers.append("known")
 
-    def _target(self, facts: TargetGroupFacts, group: TargetGroup, wanted: Answer, task: Task) -> Target | None:
+    def _target(self, facts: TargetGroupFacts, group: TargetGroup, wanted: Answer, task: Task) -> Target:
         """The target of a task that runs, in the state that the load balancer tells."""
         host = task.host
         assert host is not None
@@ -221,9 +221,10 @@ class _Builder:
                 to for need, to in task.bindings if need.container_port == port and container in {None, need.container}
             ]
             key = (host.instance.id, bound[0] if bound else port)
-        state = facts.targets.get(key, "healthy" if not facts.targets else "")
-        if not state:
-            return None
+        if facts.targets and key not in facts.targets:
+            key = _unclaimed(facts, group, host.instance.id) or key
+        # One that does not show yet is about to: tasks and targets were read one after the other.
+        state = facts.targets.get(key, "initial" if facts.targets else "healthy")
         return self.sim.balancer.put_target(group, key, state, host.instance)
 
     # work
@@ -342,9 +343,8 @@ class _Builder:
         for wanted in task.service.load_balancers:
             arn = wanted.get("targetGroupArn", "")
             known = self.terrain.target_groups.get(arn)
-            target = self._target(known, self.sim.balancer.groups[arn], wanted, task) if known else None
-            if target is not None:
-                task.targets.append(target)
+            if known is not None:
+                task.targets.append(self._target(known, self.sim.balancer.groups[arn], wanted, task))
 
     def _go_on(self, task: Task, facts: TaskFacts) -> None:
         """What is under way goes on from where it is."""
@@ -373,6 +373,12 @@ class _Builder:
             pages["roll"] = text_of(self.seen.roll)
         for name, text in pages.items():
             self.sim.parameters.put(f"/ecsroll/{self.terrain.cluster}/{name}", text)
+
+
+def _unclaimed(facts: TargetGroupFacts, group: TargetGroup, instance: str) -> tuple[str, int] | None:
+    """Where nothing tells on which host port a task listens, one target of its host is as good as another."""
+    there = sorted(target for target, state in facts.targets.items() if target[0] == instance and state != "draining")
+    return next((target for target in there if target not in group.targets), None)
 
 
 def _longest(tasks: Iterable[TaskFacts]) -> dict[str, float]:

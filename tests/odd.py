@@ -5,7 +5,7 @@ from typing import Any
 
 from ecsroll.simulator import Simulation
 
-__all__ = ["answering", "every", "without"]
+__all__ = ["Change", "answering", "every", "without"]
 
 Change = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 """What was asked and what would be said -> what is said."""
