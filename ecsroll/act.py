@@ -309,7 +309,8 @@ class Actor:
     def _undrain(self, hosts: Sequence[Host]) -> None:
         """ACTIVE first: a host without its mark would be nobody's and stay fenced (bottlerocket-ecs-updater#51)."""
         for some in chunks(hosts, 10):
-            self._set_state(some, "ACTIVE")
+            if drained := [host for host in some if host.draining]:
+                self._set_state(drained, "ACTIVE")
             self._mark(some, "delete_attributes")
 
     def _mark(self, hosts: Sequence[Host], operation: str, mark: str | None = None) -> Sequence[Host]:
