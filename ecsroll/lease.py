@@ -22,7 +22,7 @@ from typing import Any
 from ecsroll.aws import Aws
 from ecsroll.errors import AwsRefusal, Held
 
-__all__ = ["Lease", "Standing", "standing"]
+__all__ = ["SHOWS", "Lease", "Standing", "standing"]
 
 SHOWS = 10.0
 """Seconds after which what was written shows in any listing (aws-facts 9: a read lags by up to five)."""

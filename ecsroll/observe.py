@@ -4,7 +4,7 @@ The first look reads the whole cluster. After that only what can have changed is
 hosts in flight (booting, draining, without agent), the tasks on draining hosts, the services that had tasks there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from ecsroll.answers import (
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
+from ecsroll.lease import SHOWS
 from ecsroll.ledger import JUST_NOW, Phase, Roll
 from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
@@ -350,17 +351,27 @@ class Observer:
             )
             for status in statuses
         ]
-        try:
-            arns = [task for listed in self.aws.gather(calls) for task in listed]
-        except AwsRefusal:
-            if self._is_registered(arn):
-                raise
+        arns = self._listed_on(arn, calls)
+        if arns is None:
             self._tasks.pop(arn, None)
             return
         known = self._tasks.get(arn, {})
         self._tasks[arn] = {task: known[task] for task in known if task in arns}
         self._protection([task for task in arns if task not in known])
         self._describe_tasks(sorted(set(arns)))
+
+    def _listed_on(self, arn: str, calls: Sequence[Callable[[], list[str]]]) -> list[str] | None:
+        """What is listed of a host; None where it has gone. One that has just come may not be known everywhere yet."""
+        until = self.aws.clock.elapsed() + SHOWS
+        while True:
+            try:
+                return [task for listed in self.aws.gather(calls) for task in listed]
+            except AwsRefusal:
+                if not self._is_registered(arn):
+                    return None
+                if self.aws.clock.elapsed() > until:
+                    raise
+            self.aws.clock.sleep(2.0)
 
     def _is_registered(self, arn: str) -> bool:
         """Whether a host that ECS can list no tasks of is still there: it may have gone since it was read."""

@@ -11,6 +11,7 @@ from ecsroll.model import Terminate
 from ecsroll.observe import Observer
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
+from ecsroll.simulator.world import Refusal
 from tests.console import denying
 from tests.odd import answering
 from tests.rolls import carry_out, on, stage_of
@@ -59,6 +60,20 @@ def test_a_refusal_to_list_the_tasks_of_a_host_that_is_there_is_no_empty_host() 
     assert arn is not None
     with denying(stage, "ListTasks", "InvalidParameterException"), pytest.raises(AwsRefusal):
         observer.tasks_now(arn)
+
+
+def test_a_host_that_has_just_come_and_is_not_known_everywhere_yet_is_asked_for_again() -> None:
+    stage = stage_of(GroupSet(hosts=2), services=(), quick=True)
+    refused: list[float] = []
+
+    def young(call: Call) -> None:
+        if call.operation == "ListTasks" and "containerInstance" in call.params and len(refused) < 3:
+            refused.append(stage.sim.elapsed())
+            raise Refusal("InvalidParameterException", "Container instance not found.")
+
+    stage.sim.door.before.append(young)
+    told = carry_out(stage, CALM)
+    assert (told.verdict and told.verdict.result, len(refused)) == ("done", 3)
 
 
 def test_a_host_that_is_not_registered_any_more_is_not_taken_for_empty() -> None:
