@@ -33,7 +33,7 @@ from tenacity import Retrying, retry_if_exception
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 
-__all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
+__all__ = ["SHOWS", "Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -129,6 +129,9 @@ _EXPIRED = frozenset(
         "SignatureDoesNotMatch",
     }
 )
+
+SHOWS = 10.0
+"""Seconds after which what was written shows in any reading (aws-facts 9: one lags by up to five)."""
 
 _TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 _QUEUES = {"sqs", "sns", "events"}
@@ -366,6 +369,20 @@ class Aws:
         while page.get(told):
             page = self.call(service, operation, **{**params, asked: page[told]})
             yield page
+
+    def shown(self, read: Callable[[], T], missing: Callable[[AwsRefusal], bool]) -> T:
+        """A reading of what may have come a moment ago: where it is ``missing``, it is read again for a while.
+
+        One that does not show it lags (facts 6.4, 6.6). Raises AwsRefusal as ``read`` does, at last.
+        """
+        until = self.clock.elapsed() + SHOWS
+        while True:
+            try:
+                return read()
+            except AwsRefusal as no:
+                if not missing(no) or self.clock.elapsed() > until:
+                    raise
+            self.clock.sleep(2.0)
 
     def gather(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Make independent readings side by side; the first trouble is raised, no partial answer is given."""

@@ -19,13 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ecsroll.aws import Aws
+from ecsroll.aws import SHOWS, Aws
 from ecsroll.errors import AwsRefusal, Held
 
-__all__ = ["SHOWS", "Lease", "Standing", "standing"]
-
-SHOWS = 10.0
-"""Seconds after which what was written shows in any listing (aws-facts 9: a read lags by up to five)."""
+__all__ = ["Lease", "Standing", "standing"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from ecsroll.answers import (
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
-from ecsroll.lease import SHOWS
 from ecsroll.ledger import JUST_NOW, Phase, Roll
 from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
 from ecsroll.records import Records, Written
@@ -362,16 +361,13 @@ class Observer:
 
     def _listed_on(self, arn: str, calls: Sequence[Callable[[], list[str]]]) -> list[str] | None:
         """What is listed of a host; None where it has gone. One that has just come may not be known everywhere yet."""
-        until = self.aws.clock.elapsed() + SHOWS
-        while True:
-            try:
-                return [task for listed in self.aws.gather(calls) for task in listed]
-            except AwsRefusal:
-                if not self._is_registered(arn):
-                    return None
-                if self.aws.clock.elapsed() > until:
-                    raise
-            self.aws.clock.sleep(2.0)
+        try:
+            listed = self.aws.shown(lambda: self.aws.gather(calls), lambda _: self._is_registered(arn))
+        except AwsRefusal:
+            if arn in self._containers:
+                raise
+            return None
+        return [task for some in listed for task in some]
 
     def _is_registered(self, arn: str) -> bool:
         """Whether a host that ECS can list no tasks of is still there: it may have gone since it was read."""

@@ -12,7 +12,7 @@ from ecsroll.observe import Observer
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.stage import GroupSet, ServiceSet, Stage
 from ecsroll.simulator.world import Refusal
-from tests.console import denying
+from tests.console import denying, ecsroll
 from tests.odd import answering
 from tests.rolls import carry_out, on, stage_of
 from tests.scenarios import policy
@@ -74,6 +74,27 @@ def test_a_host_that_has_just_come_and_is_not_known_everywhere_yet_is_asked_for_
     stage.sim.door.before.append(young)
     told = carry_out(stage, CALM)
     assert (told.verdict and told.verdict.result, len(refused)) == ("done", 3)
+
+
+def test_a_version_that_was_just_made_and_is_not_known_everywhere_yet_is_asked_for_again() -> None:
+    stage = stage_of(GroupSet(hosts=1, reference="number"), services=(), quick=True)
+    refused: list[float] = []
+
+    def young(call: Call) -> None:
+        if call.operation == "DescribeLaunchTemplateVersions" and call.params.get("Versions") == ["2"] and not refused:
+            refused.append(stage.sim.elapsed())
+            raise Refusal("InvalidLaunchTemplateId.VersionNotFound", "Could not find the specified version 2")
+
+    stage.sim.door.before.append(young)
+    told = carry_out(stage, CALM)
+    assert (told.verdict and told.verdict.result, len(refused)) == ("done", 1)
+
+
+def test_a_version_that_is_not_there_is_named() -> None:
+    stage = stage_of(GroupSet(hosts=1, reference="number"), services=(), quick=True)
+    with denying(stage, "DescribeLaunchTemplateVersions", "InvalidLaunchTemplateId.VersionNotFound"):
+        ran = ecsroll(stage, "plan", "--cluster", stage.cluster, "--json")
+    assert (ran.code, "has no version 1" in ran.result["reason"]) == (3, True), ran
 
 
 def test_a_host_that_is_not_registered_any_more_is_not_taken_for_empty() -> None:
