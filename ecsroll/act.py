@@ -371,7 +371,7 @@ class Actor:
         if not action.shrink:
             return ""
         answer = self.aws.call("autoscaling", "describe_auto_scaling_instances", InstanceIds=[action.host.id])
-        states = [said["LifecycleState"] for said in answer["AutoScalingInstances"]]
+        states = [said["LifecycleState"] for said in answer.get("AutoScalingInstances", ())]
         return "" if states == ["InService"] else f"it is {', '.join(states) or 'gone'} already"
 
     def _found_on(self, action: Terminate) -> str:
@@ -391,7 +391,7 @@ class Actor:
         answer = self.aws.call(
             "ecs", "describe_container_instances", cluster=self.cluster, containerInstances=[action.host.arn]
         )
-        found: Answer | None = next(iter(answer["containerInstances"]), None)
+        found: Answer | None = next(iter(answer.get("containerInstances", ())), None)
         return found
 
     def _deregister(self, host: Host) -> None:

@@ -56,7 +56,7 @@ def host_of(group: str, member: Answer, machine: Answer | None, container: Answe
         zone=member.get("AvailabilityZone", ""),
         lifecycle=member.get("LifecycleState", "Terminated"),
         image=machine.get("ImageId") or attributes.get("ecs.ami-id"),
-        launched_at=machine.get("LaunchTime") or JUST_NOW,
+        launched_at=machine.get("LaunchTime") or container.get("registeredAt") or JUST_NOW,
         health=member.get("HealthStatus", "Healthy"),
         protected=member.get("ProtectedFromScaleIn", False),
         template=template.get("LaunchTemplateId"),
@@ -128,7 +128,7 @@ def service_of(said: Answer) -> Service:
             for entry in said.get("placementConstraints", ())
             if entry.get("type") == "memberOf"
         ),
-        last_event=events[0]["message"] if events else "",
+        last_event=events[0].get("message", "") if events else "",
     )
 
 

@@ -172,7 +172,7 @@ class _Explorer:
             said["InstanceType"]: type_facts(said)
             for answer in answers
             for said in answer.get("InstanceTypes", ())
-            if "VCpuInfo" in said and "MemoryInfo" in said
+            if said.get("VCpuInfo") and said.get("MemoryInfo")
         }
 
     def _images(self) -> dict[str, datetime]:

@@ -240,10 +240,16 @@ def service_facts(said: Answer) -> ServiceFacts:
         grace=timedelta(seconds=said.get("healthCheckGracePeriodSeconds") or 0),
         rebalances=said.get("availabilityZoneRebalancing") == "ENABLED",
         deployments=tuple(said.get("deployments", ())),
-        events=tuple(ServiceEvent(at=each["createdAt"], message=each["message"]) for each in said.get("events", ())),
+        events=tuple(_events(said)),
         created=said.get("createdAt"),
         said=said,
     )
+
+
+def _events(said: Answer) -> Iterable[ServiceEvent]:
+    for each in said.get("events", ()):
+        if "createdAt" in each and "message" in each:
+            yield ServiceEvent(at=each["createdAt"], message=each["message"])
 
 
 def _definition_of(said: Answer) -> str:

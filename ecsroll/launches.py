@@ -46,7 +46,7 @@ class LaunchReader:
 
     def _configuration(self, name: str) -> Launches:
         answer = self.aws.call("autoscaling", "describe_launch_configurations", LaunchConfigurationNames=[name])
-        if not answer["LaunchConfigurations"]:
+        if not answer.get("LaunchConfigurations"):
             raise NotFound(f"the launch configuration {name} is gone", hint="give the group a launch template")
         return Launches(place=Place.CONFIGURATION, name=name, image=answer["LaunchConfigurations"][0]["ImageId"])
 

@@ -226,7 +226,9 @@ class Observer:
             for some in chunks(arns, 100)
         ]
         for answer in self.aws.gather(calls):
-            self._containers.update({said["containerInstanceArn"]: said for said in answer["containerInstances"]})
+            self._containers.update(
+                {said["containerInstanceArn"]: said for said in answer.get("containerInstances", ())}
+            )
             for failure in answer.get("failures", ()):
                 _only_missing(failure, "container instance")
                 self._containers.pop(failure.get("arn", ""), None)
@@ -384,7 +386,7 @@ class Observer:
             for some in chunks(arns, 100)
         ]
         for answer in self.aws.gather(calls):
-            for said in answer["tasks"]:
+            for said in answer.get("tasks", ()):
                 task = self._task(said)
                 self._tasks.setdefault(task.host, {})[task.arn] = task
             for failure in answer.get("failures", ()):
@@ -459,7 +461,7 @@ class Observer:
             for some in chunks(names, 10)
         ]
         for answer in self.aws.gather(calls):
-            for said in answer["services"]:
+            for said in answer.get("services", ()):
                 self._services[said["serviceName"]] = service_of(said)
             for failure in answer.get("failures", ()):
                 _only_missing(failure, "service")
@@ -524,7 +526,7 @@ class Observer:
             said,
             launches=self.launches.of(said, afresh=stale, others=self.first.others),
             termination_hook=self.first.may_wait(name),
-            provider=self.first.providers.get(said["AutoScalingGroupARN"]),
+            provider=self.first.providers.get(said.get("AutoScalingGroupARN", "")),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)
         # The mark goes with the registration, before the host does: so whoever has borne one is remembered.
@@ -547,7 +549,7 @@ class Observer:
         answer = self.aws.call(
             "autoscaling", "describe_scaling_activities", AutoScalingGroupName=group.name, MaxRecords=100
         )
-        activities = [activity_of(said) for said in answer["Activities"]]
+        activities = [activity_of(said) for said in answer.get("Activities", ())]
         return replace(
             group,
             failures=tuple(entry for entry in activities if _failed(entry) and entry.at >= since),

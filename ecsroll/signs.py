@@ -82,7 +82,7 @@ class Signs:
     def _described(self, arns: Sequence[str]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         for some in chunks(arns, 100):
-            found += self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=list(some))["tasks"]
+            found += self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=list(some)).get("tasks", ())
         # A task that is told to stop has desiredStatus STOPPED long before it has ended: it is looked at again later.
         return [said for said in found if said.get("lastStatus") == "STOPPED"]
 

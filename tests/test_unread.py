@@ -78,6 +78,8 @@ LEFT_OUT: dict[str, tuple[tuple[str, Change], ...]] = {
         ("DescribeTasks", without("networkBindings")),
         ("DescribeTargetHealth", elsewhere),
     ),
+    "the ARN of the group": (("DescribeAutoScalingGroups", without("AutoScalingGroupARN")),),
+    "when what happened to a service": (("DescribeServices", without("createdAt", "message", "id")),),
     "some targets that are about to come": (
         ("DescribeTargetHealth", lambda _, said: {"TargetHealthDescriptions": said["TargetHealthDescriptions"][:2]}),
     ),
@@ -95,6 +97,28 @@ def test_what_an_answer_leaves_out_is_no_reason_to_refuse(odd: tuple[tuple[str, 
         answering(stage.sim, operation, change)
     ran = ecsroll(stage, "plan", "--cluster", "demo", "--json", "--good-readings", "1")
     assert (ran.code, [said for said in ran.result["findings"] if said["severity"] == "blocking"]) == (0, []), ran
+
+
+def test_a_roll_goes_without_all_that_an_answer_may_leave_out() -> None:
+    """And without lists that have nothing in them; when a host was launched, its registration tells."""
+    stage = stage_of(GroupSet(hosts=2), services=SERVICES[:1], quick=True)
+    for operation, change in (each for odd in LEFT_OUT.values() for each in odd if each[1] is not registered_again):
+        if operation not in {"DescribeTargetHealth", "DescribeScalingActivities"}:
+            answering(stage.sim, operation, change)
+    usual = stage.sim.door.answer
+
+    def sparse(service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        left_out = without("LaunchTime", "failures", "attachments", "deployments", "startedBy")
+        kept: dict[str, Any] = every(
+            left_out(params, usual(service, operation, params)),
+            lambda each: {key: value for key, value in each.items() if value not in ([], {}, "", None)},
+        )
+        return kept
+
+    stage.sim.door.answer = sparse
+    ran = ecsroll(stage, "replace", "--cluster", "demo", "--json", "--yes", "--good-readings", "1", "--bake", "10s")
+    assert (ran.code, ran.result["hosts"]) == (0, {"replaced": 2, "remaining": 0}), ran
+    assert ecsroll(stage, "events", "--cluster", "demo", "--once").code == 0
 
 
 def test_nobody_asks_iam_again_that_has_said_no() -> None:
