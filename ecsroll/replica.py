@@ -40,6 +40,8 @@ OWN = ("ecs.", "com.amazonaws.ecs.")
 """How the names of attributes begin that ECS itself gives."""
 OF_THE_HOST = frozenset({"ecs.ami-id", "ecs.availability-zone", "ecs.instance-type", "ecs.subnet-id"})
 """Attributes in which two hosts of a group may differ."""
+UNSAID = {"name": "app", "memory": 4}
+"""The container of a definition that could not be read."""
 WISHES = (
     "serviceName",
     "launchType",
@@ -244,12 +246,31 @@ class _Builder:
         if known is None:
             said = self.samples[arn].said if arn in self.samples else {}
             taken = {key: said[key] for key in ("cpu", "memory") if said.get(key)}
-            return {"family": family, "containerDefinitions": [{"name": "app", "memory": 4}], **taken}
+            return {"family": family, "containerDefinitions": self._listening(arn, [dict(UNSAID)]), **taken}
+        containers = list(map(_without_labels, _containers(known.said))) or [dict(UNSAID)]
         return {
             **known.said,
-            "containerDefinitions": list(map(_without_labels, _containers(known.said))),
+            "containerDefinitions": containers if known.network != "bridge" else self._listening(arn, containers),
             "placementConstraints": _understood(known.said.get("placementConstraints", ())),
         }
+
+    def _listening(self, arn: str, containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The containers, listening wherever a target group wants them to, whether the definition says so or not.
+
+        Each task on a host has then a target of its own.
+        """
+        services = [each for each in self.terrain.services.values() if each.definition == arn]
+        balancers = [each for service in services for each in service.said.get("loadBalancers", ())]
+        mapped = [each.get("containerPort") for one in containers for each in one.get("portMappings", ())]
+        for each in balancers:
+            port = each.get("containerPort", 0)
+            if each.get("targetGroupArn") and port not in mapped:
+                mapped.append(port)
+                one = next(
+                    (said for said in containers if said.get("name") == each.get("containerName")), containers[0]
+                )
+                one["portMappings"] = [*one.get("portMappings", ()), {"containerPort": port}]
+        return containers
 
     def _services(self, cluster: Cluster) -> None:
         for facts in self.terrain.services.values():

@@ -78,6 +78,14 @@ LEFT_OUT: dict[str, tuple[tuple[str, Change], ...]] = {
         ("DescribeTasks", without("networkBindings")),
         ("DescribeTargetHealth", elsewhere),
     ),
+    "where containers listen": (("DescribeTaskDefinition", without("portMappings")),),
+    "where target groups find them": (("DescribeServices", without("containerPort", "containerName")),),
+    "which ports of a range": (
+        (
+            "DescribeTaskDefinition",
+            lambda _, said: every(said, lambda each: {**each, "portMappings": [{"containerPortRange": "1-9"}]}),
+        ),
+    ),
     "the ARN of the group": (("DescribeAutoScalingGroups", without("AutoScalingGroupARN")),),
     "when what happened to a service": (("DescribeServices", without("createdAt", "message", "id")),),
     "some targets that are about to come": (
