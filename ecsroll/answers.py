@@ -1,7 +1,7 @@
 """What AWS answers, read into our words: pure, tolerant of members that it does not know."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,7 +109,6 @@ def service_of(said: Answer) -> Service:
     daemon = said.get("schedulingStrategy") == "DAEMON"
     deployments = said.get("deployments", ())
     primary: Answer = next((entry for entry in deployments if entry.get("status") == "PRIMARY"), {})
-    events = said.get("events", ())
     balancers = [*said.get("loadBalancers", ()), *_of_task_sets(said)]
     return Service(
         name=said["serviceName"],
@@ -128,8 +127,14 @@ def service_of(said: Answer) -> Service:
             for entry in said.get("placementConstraints", ())
             if entry.get("type") == "memberOf"
         ),
-        last_event=events[0].get("message", "") if events else "",
+        last_event=_newest(said.get("events", ())),
     )
+
+
+def _newest(events: Sequence[Answer]) -> str:
+    """What the last of a service's events says: no order of theirs is promised."""
+    known = [event for event in events if "createdAt" in event and "message" in event]
+    return str(max(known, key=lambda event: event["createdAt"])["message"]) if known else ""
 
 
 def _of_task_sets(said: Answer) -> Iterable[Answer]:

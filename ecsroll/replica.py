@@ -334,7 +334,7 @@ class _Builder:
             container_health=facts.said.get("healthStatus", "UNKNOWN"),
             protected_until=self.ground.seconds(facts.protected_until) if facts.protected_until else None,
             address=_address(facts.said),
-            started_at=self.ground.seconds(facts.started) if facts.started else None,
+            started_at=self._started(facts),
             stopping_at=self.ground.seconds(facts.stopping) if facts.stopping else None,
         )
         if service is not None:
@@ -354,6 +354,12 @@ class _Builder:
             if counted:
                 service.placed(task)
         self._go_on(task, facts)
+
+    def _started(self, facts: TaskFacts) -> float | None:
+        """A task that runs has started, whether it says when or not."""
+        if facts.started is None and facts.last_status != "RUNNING":
+            return None
+        return self.ground.seconds(facts.started or facts.created)
 
     def _settle_in(self, task: Task, host: ContainerInstance, facts: TaskFacts) -> None:
         """Its room on the host, its ports, its targets."""

@@ -86,6 +86,7 @@ LEFT_OUT: dict[str, tuple[tuple[str, Change], ...]] = {
             lambda _, said: every(said, lambda each: {**each, "portMappings": [{"containerPortRange": "1-9"}]}),
         ),
     ),
+    "when tasks were started": (("DescribeTasks", without("startedAt", "createdAt")),),
     "the ARN of the group": (("DescribeAutoScalingGroups", without("AutoScalingGroupARN")),),
     "when what happened to a service": (("DescribeServices", without("createdAt", "message", "id")),),
     "some targets that are about to come": (
