@@ -281,11 +281,11 @@ class Observer:
         self._listed &= set(draining)
         self._protection(self._open_tasks(draining))  # it may have been given, or have run out, since the last look
         self._stop_timeouts_on(host.arn for host in hosts.values() if host.arn and host.draining and not host.connected)
-        self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
+        silent = self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
         for arn in draining:
             # Listed whole once DRAINING has been read, as no task is placed there from then on; and once more when all
             # that was known has stopped: this is the reading that may call it empty.
-            if arn not in self._listed or not self._open_tasks([arn]):
+            if arn not in self._listed or not self._open_tasks([arn]) or silent & self._tasks[arn].keys():
                 self._list_host(arn)
                 self._listed.add(arn)
         serving = {host.arn for host in hosts.values() if host.arn and host.serves}
@@ -359,7 +359,11 @@ class Observer:
         known = self._tasks.get(arn, {})
         self._tasks[arn] = {task: known[task] for task in known if task in arns}
         self._protection([task for task in arns if task not in known])
-        self._describe_tasks(sorted(set(arns)))
+        for task in self._describe_tasks(sorted(set(arns))):
+            # It is there, by the list; that ECS says nothing else of it makes no host empty (promise 2).
+            self._tasks[arn].setdefault(
+                task, task_of({"taskArn": task, "containerInstanceArn": arn}, frozenset(), None)
+            )
 
     def _listed_on(self, arn: str, calls: Sequence[Callable[[], list[str]]]) -> list[str] | None:
         """What is listed of a host; None where it has gone. One that has just come may not be known everywhere yet."""
@@ -380,7 +384,9 @@ class Observer:
         self._lost = True
         return False
 
-    def _describe_tasks(self, arns: Sequence[str]) -> None:
+    def _describe_tasks(self, arns: Sequence[str]) -> set[str]:
+        """Read these tasks; those of which ECS says nothing, not even that they are missing."""
+        silent = set(arns)
         calls = [
             partial(self.aws.call, "ecs", "describe_tasks", cluster=self.cluster, tasks=list(some))
             for some in chunks(arns, 100)
@@ -389,10 +395,13 @@ class Observer:
             for said in answer.get("tasks", ()):
                 task = self._task(said)
                 self._tasks.setdefault(task.host, {})[task.arn] = task
+                silent.discard(task.arn)
             for failure in answer.get("failures", ()):
                 _only_missing(failure, "task")
+                silent.discard(failure.get("arn", ""))
                 for tasks in self._tasks.values():
                     tasks.pop(failure.get("arn", ""), None)
+        return silent
 
     def _task(self, said: Answer) -> Task:
         daemons = frozenset(service.name for service in self._services.values() if service.daemon)

@@ -76,6 +76,28 @@ def test_a_host_that_has_just_come_and_is_not_known_everywhere_yet_is_asked_for_
     assert (told.verdict and told.verdict.result, len(refused)) == ("done", 3)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_task_of_which_nothing_is_said_is_there_as_long_as_it_is_listed(*, listed: bool) -> None:
+    """Neither described nor MISSING: a host is not empty for that (promise 2), nor held by it for ever."""
+    stage = stage_of(GroupSet(hosts=2), services=(ServiceSet(name="api", count=2),), quick=True)
+    observer = Observer(Aws(stage.sim, stage.sim, workers=1), stage.cluster)
+    arns = [host.arn for host in observer.look().hosts.values() if host.arn]
+    drained = next(arn for arn in arns if observer.tasks_now(arn))
+    running = [task.arn for task in observer.tasks_now(drained)]
+    stage.sim.client("ecs").update_container_instances_state(
+        cluster=stage.cluster, containerInstances=[drained], status="DRAINING"
+    )
+    answering(stage.sim, "DescribeTasks", lambda *_: {"tasks": [], "failures": []})
+    if not listed:
+        answering(stage.sim, "ListTasks", lambda *_: {"taskArns": []})
+    fresh = Observer(Aws(stage.sim, stage.sim, workers=1), stage.cluster)
+    for eye in (observer, fresh):
+        seen = [eye.look(), eye.look()][-1]
+        assert {task.arn for task in seen.tasks.get(drained, ()) if not task.stopped} == (
+            set(running) if listed else set()
+        )
+
+
 def test_a_version_that_was_just_made_and_is_not_known_everywhere_yet_is_asked_for_again() -> None:
     stage = stage_of(GroupSet(hosts=1, reference="number"), services=(), quick=True)
     refused: list[float] = []
