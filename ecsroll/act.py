@@ -259,8 +259,12 @@ class Actor:
             )
 
     def _raw_group(self, name: str) -> Answer:
-        answer = self.aws.call("autoscaling", "describe_auto_scaling_groups", AutoScalingGroupNames=[name])
-        found: Answer = answer["AutoScalingGroups"][0]
+        pages = self.aws.pages(
+            "autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups", AutoScalingGroupNames=[name]
+        )
+        if not pages:
+            raise EcsrollError(f"the group {name} is gone", hint="run the same command again: it goes on")
+        found: Answer = pages[0]
         return found
 
     def _put_image(self, parameter: str, image: str) -> None:
@@ -313,7 +317,8 @@ class Actor:
     def _undrain(self, hosts: Sequence[Host]) -> None:
         """ACTIVE first: a host without its mark would be nobody's and stay fenced (bottlerocket-ecs-updater#51)."""
         for some in chunks(hosts, 10):
-            self._set_state(some, "ACTIVE")
+            if drained := [host for host in some if host.draining]:
+                self._set_state(drained, "ACTIVE")
             self._mark(some, "delete_attributes")
 
     def _mark(self, hosts: Sequence[Host], operation: str, mark: str | None = None) -> Sequence[Host]:
@@ -374,14 +379,16 @@ class Actor:
         if not action.shrink:
             return ""
         answer = self.aws.call("autoscaling", "describe_auto_scaling_instances", InstanceIds=[action.host.id])
-        states = [said["LifecycleState"] for said in answer["AutoScalingInstances"]]
+        states = [said["LifecycleState"] for said in answer.get("AutoScalingInstances", ())]
         return "" if states == ["InService"] else f"it is {', '.join(states) or 'gone'} already"
 
     def _found_on(self, action: Terminate) -> str:
         container = self.observer.container_now(action.host.id) if action.host.arn is None else self._container(action)
         if action.host.arn is None:
             return "it has registered with ECS meanwhile" if container else ""
-        if container is not None and container.get("status") != "DRAINING":
+        if container is None:
+            return "it is not registered any more"
+        if container.get("status") != "DRAINING":
             return f"it is {container.get('status')}, not DRAINING"
         tasks = self.observer.tasks_now(action.host.arn)
         now = self.aws.clock.now()
@@ -392,7 +399,7 @@ class Actor:
         answer = self.aws.call(
             "ecs", "describe_container_instances", cluster=self.cluster, containerInstances=[action.host.arn]
         )
-        found: Answer | None = next(iter(answer["containerInstances"]), None)
+        found: Answer | None = next(iter(answer.get("containerInstances", ())), None)
         return found
 
     def _deregister(self, host: Host) -> None:

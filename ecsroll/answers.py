@@ -56,7 +56,7 @@ def host_of(group: str, member: Answer, machine: Answer | None, container: Answe
         zone=member.get("AvailabilityZone", ""),
         lifecycle=member.get("LifecycleState", "Terminated"),
         image=machine.get("ImageId") or attributes.get("ecs.ami-id"),
-        launched_at=machine.get("LaunchTime") or JUST_NOW,
+        launched_at=machine.get("LaunchTime") or container.get("registeredAt") or JUST_NOW,
         health=member.get("HealthStatus", "Healthy"),
         protected=member.get("ProtectedFromScaleIn", False),
         template=template.get("LaunchTemplateId"),
@@ -114,7 +114,6 @@ def service_of(said: Answer) -> Service:
     daemon = said.get("schedulingStrategy") == "DAEMON"
     deployments = said.get("deployments", ())
     primary: Answer = next((entry for entry in deployments if entry.get("status") == "PRIMARY"), {})
-    events = said.get("events", ())
     balancers = [*said.get("loadBalancers", ()), *_of_task_sets(said)]
     return Service(
         name=said["serviceName"],
@@ -134,7 +133,7 @@ def service_of(said: Answer) -> Service:
             for entry in said.get("placementConstraints", ())
             if entry.get("type") == "memberOf"
         ),
-        last_event=events[0]["message"] if events else "",
+        last_event=_newest(said.get("events", ())),
     )
 
 
@@ -145,6 +144,12 @@ def alternates_of(balancers: Iterable[Answer]) -> dict[str, str]:
         for said in balancers
     )
     return {one: other for one, other in pairs if one and other}
+
+
+def _newest(events: Sequence[Answer]) -> str:
+    """What the last of a service's events says: no order of theirs is promised."""
+    known = [event for event in events if "createdAt" in event and "message" in event]
+    return str(max(known, key=lambda event: event["createdAt"])["message"]) if known else ""
 
 
 def _of_task_sets(said: Answer) -> Iterable[Answer]:

@@ -35,7 +35,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 from ecsroll.clock import Clock
 from ecsroll.errors import AwsRefusal, AwsUnavailable, UsageError
 
-__all__ = ["Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
+__all__ = ["SHOWS", "Aws", "Clients", "Pace", "chunks", "denied", "place_of", "session"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -134,6 +134,9 @@ _EXPIRED = frozenset(
 
 SOON = 5.0
 """Seconds that are spent on one call that can be done without."""
+SHOWS = 10.0
+"""Seconds after which what was written shows in any reading (aws-facts 9: one lags by up to five)."""
+
 _TROUBLE = (ClientError, BotoCoreError, ResponseParserError)
 SILENT = 10.0
 """Seconds for which a call may fail before anybody hears of it."""
@@ -417,6 +420,20 @@ class Aws:
         while page.get(told):
             page = self.call(service, operation, **{**params, asked: page[told]})
             yield page
+
+    def shown(self, read: Callable[[], T], missing: Callable[[AwsRefusal], bool]) -> T:
+        """A reading of what may have come a moment ago: where it is ``missing``, it is read again for a while.
+
+        One that does not show it lags (facts 6.4, 6.6). Raises AwsRefusal as ``read`` does, at last.
+        """
+        until = self.clock.elapsed() + SHOWS
+        while True:
+            try:
+                return read()
+            except AwsRefusal as no:
+                if not missing(no) or self.clock.elapsed() > until:
+                    raise
+            self.clock.sleep(2.0)
 
     def gather(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Make independent readings side by side; the first trouble is raised, no partial answer is given."""

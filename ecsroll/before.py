@@ -26,8 +26,6 @@ Needs = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Expressions, capacity providers, required attributes."""
 PLENTY = 1000
 """Network interfaces of a host with trunking, or of a type that is not known: they are not what is short."""
-KEPT_BY_KERNEL = 0.055
-"""The part of a machine's memory that its agent does not register (aws-facts 8.1)."""
 BUILT_IN = ("ecs.", "com.amazonaws.")
 
 
@@ -231,7 +229,7 @@ class Before:
     def _interfaces(self, host: HostFacts) -> int:
         kind = self.terrain.types.get(host.type)
         trunk = "ecs.awsvpc-trunk-id" in host.attributes
-        return PLENTY if kind is None or not kind.interfaces or trunk else kind.interfaces - 1
+        return PLENTY if kind is None or trunk else kind.interfaces - 1
 
     def suits(self, service: ServiceFacts, host: HostFacts) -> bool:
         """Whether a host that is there may carry the service's tasks, were there room."""
@@ -338,7 +336,7 @@ class Before:
         facts, known = self.terrain.types.get(kind), self.terrain.types.get(like.type)
         if like.type == kind or facts is None:
             return _space(like.registered, self._interfaces(like))
-        part = like.registered.memory / known.memory if known and known.memory else 1 - KEPT_BY_KERNEL
+        part = like.registered.memory / known.memory if known and known.memory else facts.usable / facts.memory
         trunk = "ecs.awsvpc-trunk-id" in like.attributes
         return Space(
             cpu=facts.cpu,

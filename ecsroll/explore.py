@@ -24,6 +24,7 @@ from ecsroll.facts import (
     target_group_facts,
     task_facts,
     type_facts,
+    with_room,
 )
 from ecsroll.ledger import roll_from
 from ecsroll.model import Finding, Snapshot
@@ -91,11 +92,13 @@ class _Explorer:
         read["definitions"] |= self._definitions(sorted(stopped - self._definitions_in_use(services.values())))
         types = {host.type for host in read["hosts"].values()}
         types |= {name for group in read["groups"].values() for name in group.types}
+        known = self._types(sorted(types - {""}))
+        read["hosts"] = {arn: with_room(host, known) for arn, host in read["hosts"].items()}
         return Terrain(
             at=self.seen.at,
             cluster=self.cluster,
             services=services,
-            types=self._types(sorted(types - {""})),
+            types=known,
             findings=tuple(self.findings[subject] for subject in sorted(self.findings)),
             said=self.first.cluster,
             **read,
@@ -166,7 +169,10 @@ class _Explorer:
             lambda some: self._optional("ec2", "describe_instance_types", InstanceTypes=list(some)), chunks(names, 100)
         )
         return {
-            said["InstanceType"]: type_facts(said) for answer in answers for said in answer.get("InstanceTypes", ())
+            said["InstanceType"]: type_facts(said)
+            for answer in answers
+            for said in answer.get("InstanceTypes", ())
+            if said.get("VCpuInfo") and said.get("MemoryInfo")
         }
 
     def _images(self) -> dict[str, datetime]:

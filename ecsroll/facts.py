@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -34,7 +35,13 @@ __all__ = [
     "target_group_facts",
     "task_facts",
     "type_facts",
+    "with_room",
 ]
+
+UNSAID = Resources(cpu=1024 * 1024, memory=1024 * 4096, gpus=16)
+"""The room of a host that nobody has told: what is not known is not what is short."""
+MANY = 1000
+"""Network interfaces of a type that does not say how many it has."""
 
 CHECKED_EVERY, CHECK_RETRIES = 30, 3
 """A container health check's defaults (aws-facts 9)."""
@@ -75,6 +82,15 @@ def host_facts(said: Answer, machine: Answer, group: str | None) -> HostFacts:
     )
 
 
+def with_room(host: HostFacts, types: Mapping[str, TypeFacts]) -> HostFacts:
+    """The host with its type's room, where ECS did not say what it has registered."""
+    if host.registered.cpu or host.registered.memory:
+        return host
+    kind = types.get(host.type)
+    room = Resources(cpu=kind.cpu, memory=kind.usable, gpus=kind.gpus) if kind else UNSAID
+    return replace(host, registered=room)
+
+
 def _resources(said: Iterable[Answer]) -> Resources:
     by_name = {entry["name"]: entry for entry in said}
     ports = {
@@ -97,7 +113,7 @@ def type_facts(said: Answer) -> TypeFacts:
         cpu=1024 * said.get("VCpuInfo", {}).get("DefaultVCpus", 0),
         memory=said.get("MemoryInfo", {}).get("SizeInMiB", 0),
         architectures=tuple(said.get("ProcessorInfo", {}).get("SupportedArchitectures", ())),
-        interfaces=said.get("NetworkInfo", {}).get("MaximumNetworkInterfaces", 0),
+        interfaces=said.get("NetworkInfo", {}).get("MaximumNetworkInterfaces", MANY),
         gpus=sum(entry.get("Count", 0) for entry in said.get("GpuInfo", {}).get("Gpus", ())),
     )
 
@@ -227,7 +243,7 @@ def service_facts(said: Answer) -> ServiceFacts:
         rebalances=said.get("availabilityZoneRebalancing") == "ENABLED",
         deployments=tuple(said.get("deployments", ())),
         task_sets=tuple(sets),
-        events=tuple(ServiceEvent(at=each["createdAt"], message=each["message"]) for each in said.get("events", ())),
+        events=tuple(_events(said)),
         created=said.get("createdAt"),
         said=said,
     )
@@ -242,6 +258,12 @@ def _providers(strategy: Sequence[Answer]) -> tuple[str, ...]:
 def _task_sets(said: Answer) -> list[Answer]:
     """The task sets of a service that CodeDeploy or somebody else deploys, the primary one first."""
     return sorted(said.get("taskSets", ()), key=lambda entry: entry.get("status") != "PRIMARY")
+
+
+def _events(said: Answer) -> Iterable[ServiceEvent]:
+    for each in said.get("events", ()):
+        if "createdAt" in each and "message" in each:
+            yield ServiceEvent(at=each["createdAt"], message=each["message"])
 
 
 def _once(names: Iterable[str | None]) -> tuple[str, ...]:

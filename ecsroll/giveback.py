@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from ecsroll import asg
+from ecsroll import asg, drain
 from ecsroll.ledger import Phase
-from ecsroll.model import Forget, Group, OpenRoll, ResumeRebalance, Unprotect
+from ecsroll.model import Forget, Group, OpenRoll, ResumeRebalance, Undrain, Unprotect
 from ecsroll.turn import Turn, remaining
 
 __all__ = ["give_back", "return_protection", "return_rebalance", "return_room"]
@@ -19,6 +19,7 @@ def give_back(turn: Turn) -> bool:
         or (turn.arriving and not turn.roll.aborting)
         or turn.memory.unsteady
         or _still_there(turn)
+        or _unmark(turn)
         or _evens_out(turn)
         or not return_room(turn)
         or not return_protection(turn)
@@ -71,6 +72,18 @@ def _still_there(turn: Turn) -> bool:
     for host in there:
         turn.wait("gone", host.id, "until its termination shows")
     return bool(there)
+
+
+def _unmark(turn: Turn) -> bool:
+    """Take away marks of ours from hosts that are not drained: a life has ended between the mark and the drain.
+
+    Whoever drained such a host later would be taken for us, and it would be terminated (promise 3).
+    """
+    marked = tuple(host for host in turn.live if host.status == "ACTIVE" and drain.epoch_of(host) in turn.epochs)
+    if marked:
+        turn.actions.append(Undrain(hosts=marked, why="marked, and never drained: the mark goes"))
+        turn.wait("undo", turn.group.name, f"until {len(marked)} host(s) are marked no more")
+    return bool(marked)
 
 
 def return_room(turn: Turn) -> bool:

@@ -140,9 +140,12 @@ class _Asked:
         yield ON_HOSTS, arn
         yield ON_CLUSTER, cluster
         yield ON_RECORDS, f"{parameters}/ecsroll/{self.seen.cluster}/roll"
-        arns = {said["AutoScalingGroupName"]: said["AutoScalingGroupARN"] for said in self.first.raw_groups}
+        arns = {said["AutoScalingGroupName"]: said.get("AutoScalingGroupARN") for said in self.first.raw_groups}
         for group in self.seen.groups.values():
-            yield ON_GROUP, arns[group.name]
+            if (named := arns[group.name]) is None:
+                self.unknown.update(ON_GROUP)
+            else:
+                yield ON_GROUP, named
             for launches in group.launches:
                 if launches.place is Place.PARAMETER and launches.parameter and self._changes(group, launches):
                     yield ("ssm:PutParameter",), f"{parameters}/{launches.parameter.lstrip('/')}"

@@ -26,6 +26,8 @@ SURE = 1.64
 """How many standard errors the low and the high case are away from the mean: nine cases of ten lie between them."""
 STRAY = 4.0
 """A value this many times the median is none of the usual ones: a host that waited for its cluster, a stuck pull."""
+ONCE = 3600.0
+"""Seconds from a launch after which a host has not registered for the first time: its agent has done so again."""
 FEW = 5
 """Fewer values than this say little about their spread: it is taken to be a fifth of them at least."""
 DEFAULTS: dict[What, Span] = {
@@ -111,6 +113,7 @@ def _of_group(group: GroupFacts, terrain: Terrain) -> Iterable[Habit]:
         for host in hosts
         if (end := ended.get(host.id)) is not None and host.registered_at is not None
     ]
+    later = [seconds for seconds in later if seconds < ONCE]
     if boots and later:
         yield _habit("boot", group.name, boots, f"launches of {group.name} {since}")
         yield _habit("registration", group.name, later, f"of its hosts {since}")
@@ -120,7 +123,7 @@ def _of_group(group: GroupFacts, terrain: Terrain) -> Iterable[Habit]:
         for host in hosts
         if host.registered_at is not None and host.launched_at is not None
     ]
-    yield from _halves(group.name, [seconds for seconds in whole if seconds > 0])
+    yield from _halves(group.name, [seconds for seconds in whole if 0 < seconds < ONCE])
 
 
 def _halves(group: str, whole: Sequence[float]) -> Iterable[Habit]:

@@ -52,4 +52,4 @@ def _described(aws: Aws, cluster: str, member: str, arns: Sequence[str]) -> list
         partial(aws.call, "ecs", _DESCRIBE[member], cluster=cluster, **{member: list(some)})
         for some in chunks(arns, 100)
     ]
-    return [said for answer in aws.gather(calls) for said in answer[member]]
+    return [said for answer in aws.gather(calls) for said in answer.get(member, ())]

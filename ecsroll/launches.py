@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ecsroll.answers import Answer, launch_names, launches_by, parameter_in
@@ -45,7 +46,7 @@ class LaunchReader:
 
     def _configuration(self, name: str) -> Launches:
         answer = self.aws.call("autoscaling", "describe_launch_configurations", LaunchConfigurationNames=[name])
-        if not answer["LaunchConfigurations"]:
+        if not answer.get("LaunchConfigurations"):
             raise NotFound(f"the launch configuration {name} is gone", hint="give the group a launch template")
         return Launches(place=Place.CONFIGURATION, name=name, image=answer["LaunchConfigurations"][0]["ImageId"])
 
@@ -102,13 +103,24 @@ class LaunchReader:
             if "LaunchTemplateId" in spec
             else {"LaunchTemplateName": spec["LaunchTemplateName"]}
         )
-        answer = self.aws.call(
-            "ec2", "describe_launch_template_versions", **which, Versions=[spec.get("Version") or "$Default"]
+        version = spec.get("Version") or "$Default"
+        read = partial(
+            self.aws.pages,
+            "ec2",
+            "describe_launch_template_versions",
+            "LaunchTemplateVersions",
+            **which,
+            Versions=[version],
         )
-        if not answer["LaunchTemplateVersions"]:
-            raise NotFound(f"launch template {which} has no version {spec.get('Version')}", hint="mend the group first")
-        found: Mapping[str, Any] = answer["LaunchTemplateVersions"][0]
-        return found
+        try:
+            found: list[Mapping[str, Any]] = self.aws.shown(read, _no_version)
+        except AwsRefusal as no:
+            if not _no_version(no):
+                raise
+            found = []
+        if not found:
+            raise NotFound(f"launch template {which} has no version {version}", hint="mend the group first")
+        return found[0]
 
     def value(self, parameter: str) -> str | None:
         """What a parameter resolves to, or None while it has no (valid) value."""
@@ -129,6 +141,11 @@ class LaunchReader:
             tags = {tag["Key"]: tag["Value"] for tag in answer.get("TagList", ())}
             self.owners[parameter] = tags.get(GROUP_TAG)
         return self.owners[parameter]
+
+
+def _no_version(no: AwsRefusal) -> bool:
+    """``InvalidLaunchTemplateId.VersionNotFound``; with a name, ``InvalidLaunchTemplateName.…``."""
+    return no.code.endswith("VersionNotFound")
 
 
 def _reference(spec: Answer) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ecsroll.aws import Aws
+from ecsroll.aws import SHOWS, Aws
 from ecsroll.errors import AwsRefusal, Held, LeaseLost
 
 __all__ = ["Lease", "Standing", "patience", "standing"]
@@ -90,7 +90,7 @@ class Lease:
         """
         while True:
             now = standing(self.aws, self.cluster)
-            if not now.free:
+            if not now.free and now.nonce != self.nonce:
                 self._watch(now)
             if self._create(now.epoch + 1):
                 return
@@ -107,7 +107,7 @@ class Lease:
             now = standing(self.aws, self.cluster)
             if now.epoch == seen.epoch and now.released:
                 return
-            if (now.epoch, now.version) != (seen.epoch, seen.version):
+            if (now.epoch, now.version) > (seen.epoch, seen.version):  # a reading may go back, too (facts 6.6)
                 raise _held(self.cluster, now)
 
     def _create(self, epoch: int) -> bool:
@@ -122,11 +122,18 @@ class Lease:
         return self._confirm(epoch, begun)
 
     def _confirm(self, epoch: int, begun: float) -> bool:
-        now = standing(self.aws, self.cluster)
+        now = self._standing(epoch)
         if now.epoch != epoch or now.nonce != self.nonce or now.released:
             return False
         self.epoch, self.confirmed = epoch, begun
         return True
+
+    def _standing(self, epoch: int) -> Standing:
+        """The standing since an epoch was created, by whomever: a listing that does not show it lags (facts 6.6)."""
+        until = self.aws.clock.elapsed() + SHOWS
+        while (now := standing(self.aws, self.cluster)).epoch < epoch and self.aws.clock.elapsed() < until:
+            self.aws.clock.sleep(1.0)
+        return now
 
     def keep(self) -> None:
         """To be called before every call, by whichever thread makes it: renews in time; raises Held once it is lost."""
@@ -154,7 +161,7 @@ class Lease:
         """Look first: one that was paused through a takeover must not even touch its old parameter."""
         # As long as there is time: AWS's trouble is then what is reported, not that the lease ran out over it.
         self.aws.patience = self.ttl - self.longest_call - self._age() - self.aws.longest_wait
-        now = standing(self.aws, self.cluster)
+        now = self._standing(self.epoch)
         if now.epoch != self.epoch or now.nonce != self.nonce:
             raise _held(self.cluster, now)
         begun = self.aws.clock.elapsed()

@@ -502,7 +502,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undrain:
-    """Set hosts that this tool drained ACTIVE again, then take the mark away."""
+    """Set hosts that this tool drained ACTIVE again, then take the mark away; from those that are ACTIVE, only that."""
 
     hosts: tuple[Host, ...]
     why: str

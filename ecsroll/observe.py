@@ -4,7 +4,7 @@ The first look reads the whole cluster. After that only what can have changed is
 hosts in flight (booting, draining, without agent), the tasks on draining hosts, the services that had tasks there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,18 +19,17 @@ from ecsroll.answers import (
     host_of,
     service_of,
     shrank,
-    targets_of,
     task_of,
-    together,
 )
 from ecsroll.aws import Aws, chunks
 from ecsroll.errors import AwsRefusal, AwsUnavailable, EcsrollError, NotFound
 from ecsroll.launches import LaunchReader
 from ecsroll.ledger import JUST_NOW, Phase, Roll
-from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Targets, Task
+from ecsroll.model import Activity, Finding, Group, Host, Service, Snapshot, Task
 from ecsroll.records import Records, Written
 from ecsroll.signs import Signs
 from ecsroll.survey import Survey, survey
+from ecsroll.target_health import TargetHealth
 
 __all__ = ["Observer"]
 
@@ -81,15 +80,15 @@ class Observer:
         self._raw_protected: dict[str, datetime] = {}
         self._stop_timeouts: dict[str, timedelta] = {}
         self._services: dict[str, Service] = {}
-        self._targets: dict[str, Targets] = {}
+        self.targets = TargetHealth(self._optional)
         self._moved: dict[str, datetime] = {}
         self._had: dict[str, int] = {}
-        self._delays: dict[str, timedelta] = {}
         self._listed: set[str] = set()
         self._marked: set[str] = set()
         self._unsettled: set[str] = set()
         self._settled: set[str] = set()
         self._unsettled_since: dict[str, datetime] = {}
+        self._lost = False
 
     def look(self) -> Snapshot:
         """One whole picture.
@@ -120,6 +119,8 @@ class Observer:
         hosts = self._hosts(members)
         if self.tasks:
             self._read_tasks(hosts, written, at)
+            hosts = self._hosts(members) if self._lost else hosts
+            self._lost = False
             self._read_services(hosts, written, at)
             self._read_signs(written, at)
         return self._picture(at, written, raw, hosts)
@@ -138,7 +139,7 @@ class Observer:
     def tasks_now(self, arn: str) -> tuple[Task, ...]:
         """Every task on one container instance, read afresh: the last look before a termination."""
         self._list_host(arn)
-        return tuple(self._tasks[arn].values())
+        return tuple(self._tasks.get(arn, {}).values())
 
     def container_now(self, instance: str) -> Answer | None:
         """The container instance of an EC2 instance, read afresh; None if it has not registered."""
@@ -224,7 +225,9 @@ class Observer:
             for some in chunks(arns, 100)
         ]
         for answer in self.aws.gather(calls):
-            self._containers.update({said["containerInstanceArn"]: said for said in answer["containerInstances"]})
+            self._containers.update(
+                {said["containerInstanceArn"]: said for said in answer.get("containerInstances", ())}
+            )
             for failure in answer.get("failures", ()):
                 _only_missing(failure, "container instance")
                 self._containers.pop(failure.get("arn", ""), None)
@@ -277,11 +280,11 @@ class Observer:
         self._listed &= set(draining)
         self._protection(self._open_tasks(draining))  # it may have been given, or have run out, since the last look
         self._stop_timeouts_on(host.arn for host in hosts.values() if host.arn and host.draining and not host.connected)
-        self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
+        silent = self._describe_tasks(self._open_tasks([arn for arn in draining if arn in self._listed]))
         for arn in draining:
             # Listed whole once DRAINING has been read, as no task is placed there from then on; and once more when all
             # that was known has stopped: this is the reading that may call it empty.
-            if arn not in self._listed or not self._open_tasks([arn]):
+            if arn not in self._listed or not self._open_tasks([arn]) or silent & self._tasks[arn].keys():
                 self._list_host(arn)
                 self._listed.add(arn)
         serving = {host.arn for host in hosts.values() if host.arn and host.serves}
@@ -348,25 +351,56 @@ class Observer:
             )
             for status in statuses
         ]
-        arns = [task for listed in self.aws.gather(calls) for task in listed]
+        arns = self._listed_on(arn, calls)
+        if arns is None:
+            self._tasks.pop(arn, None)
+            return
         known = self._tasks.get(arn, {})
         self._tasks[arn] = {task: known[task] for task in known if task in arns}
         self._protection([task for task in arns if task not in known])
-        self._describe_tasks(sorted(set(arns)))
+        for task in self._describe_tasks(sorted(set(arns))):
+            # It is there, by the list; that ECS says nothing else of it makes no host empty (promise 2).
+            self._tasks[arn].setdefault(
+                task, task_of({"taskArn": task, "containerInstanceArn": arn}, frozenset(), None)
+            )
 
-    def _describe_tasks(self, arns: Sequence[str]) -> None:
+    def _listed_on(self, arn: str, calls: Sequence[Callable[[], list[str]]]) -> list[str] | None:
+        """What is listed of a host; None where it has gone. One that has just come may not be known everywhere yet."""
+        try:
+            listed = self.aws.shown(lambda: self.aws.gather(calls), lambda _: self._is_registered(arn))
+        except AwsRefusal:
+            if arn in self._containers:
+                raise
+            return None
+        return [task for some in listed for task in some]
+
+    def _is_registered(self, arn: str) -> bool:
+        """Whether a host that ECS can list no tasks of is still there: it may have gone since it was read."""
+        self._describe([arn])
+        if self._containers.get(arn, {}).get("status", "INACTIVE") != "INACTIVE":
+            return True
+        self._containers.pop(arn, None)
+        self._lost = True
+        return False
+
+    def _describe_tasks(self, arns: Sequence[str]) -> set[str]:
+        """Read these tasks; those of which ECS says nothing, not even that they are missing."""
+        silent = set(arns)
         calls = [
             partial(self.aws.call, "ecs", "describe_tasks", cluster=self.cluster, tasks=list(some))
             for some in chunks(arns, 100)
         ]
         for answer in self.aws.gather(calls):
-            for said in answer["tasks"]:
+            for said in answer.get("tasks", ()):
                 task = self._task(said)
                 self._tasks.setdefault(task.host, {})[task.arn] = task
+                silent.discard(task.arn)
             for failure in answer.get("failures", ()):
                 _only_missing(failure, "task")
+                silent.discard(failure.get("arn", ""))
                 for tasks in self._tasks.values():
                     tasks.pop(failure.get("arn", ""), None)
+        return silent
 
     def _task(self, said: Answer) -> Task:
         daemons = frozenset(service.name for service in self._services.values() if service.daemon)
@@ -412,14 +446,14 @@ class Observer:
         if self.looks > 1:
             self._describe_services(sorted(names))
         self._settle(at)
-        self._read_targets(names)
+        self.targets.read(self._services[name] for name in names if name in self._services)
 
     def _is_short(self, name: str) -> bool:
         """Whether a service lacks tasks that it had: it is watched until it has them, or a gate shuts for it."""
         service = self._services.get(name)
         if service is None or service.daemon:
             return False
-        return service.healthy(self._targets) < min(service.desired, self._had.get(name, 0))
+        return service.healthy(self.targets.known) < min(service.desired, self._had.get(name, 0))
 
     def _read_signs(self, written: Written, at: datetime) -> None:
         if self.looks == 1 and written.roll is None:
@@ -435,31 +469,11 @@ class Observer:
             for some in chunks(names, 10)
         ]
         for answer in self.aws.gather(calls):
-            for said in answer["services"]:
+            for said in answer.get("services", ()):
                 self._services[said["serviceName"]] = service_of(said)
             for failure in answer.get("failures", ()):
                 _only_missing(failure, "service")
                 self._services.pop(failure.get("arn", "").rpartition("/")[2], None)
-
-    def _read_targets(self, names: Iterable[str]) -> None:
-        services = [self._services[name] for name in names if name in self._services]
-        others = {arn: other for service in services for arn, other in service.alternates.items()}
-        for arn in sorted({arn for service in services for arn in service.target_groups}):
-            pair = [self._targets_in(each) for each in (arn, others.get(arn)) if each is not None]
-            read = [targets for targets in pair if targets is not None]
-            if len(read) == len(pair):
-                self._targets[arn] = together(read)
-
-    def _targets_in(self, arn: str) -> Targets | None:
-        if arn not in self._delays:
-            self._delays[arn] = self._deregistration_delay(arn)
-        answer = self._optional("elbv2", "describe_target_health", TargetGroupArn=arn)
-        return targets_of(answer, self._delays[arn]) if "TargetHealthDescriptions" in answer else None
-
-    def _deregistration_delay(self, arn: str) -> timedelta:
-        answer = self._optional("elbv2", "describe_target_group_attributes", TargetGroupArn=arn)
-        said = {entry["Key"]: entry["Value"] for entry in answer.get("Attributes", ())}
-        return timedelta(seconds=int(said.get("deregistration_delay.timeout_seconds", 300)))
 
     def _optional(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         """A reading that a roll can do without: that it failed is a finding, never a crash (DESIGN 7)."""
@@ -484,7 +498,7 @@ class Observer:
             hosts=dict(hosts),
             services=dict(self._services),
             tasks={arn: tuple(tasks.values()) for arn, tasks in self._tasks.items()},
-            targets=dict(self._targets),
+            targets=dict(self.targets.known),
             roll=written.roll,
             ledgers=written.ledgers,
             past=written.past,
@@ -506,7 +520,7 @@ class Observer:
             said,
             launches=self.launches.of(said, afresh=stale, others=self.first.others),
             termination_hook=self.first.may_wait(name),
-            provider=self.first.providers.get(said["AutoScalingGroupARN"]),
+            provider=self.first.providers.get(said.get("AutoScalingGroupARN", "")),
         )
         live = frozenset(host for host in group.hosts if hosts[host].live)
         # The mark goes with the registration, before the host does: so whoever has borne one is remembered.
@@ -529,7 +543,7 @@ class Observer:
         answer = self.aws.call(
             "autoscaling", "describe_scaling_activities", AutoScalingGroupName=group.name, MaxRecords=100
         )
-        activities = [activity_of(said) for said in answer["Activities"]]
+        activities = [activity_of(said) for said in answer.get("Activities", ())]
         return replace(
             group,
             failures=tuple(entry for entry in activities if _failed(entry) and entry.at >= since),

@@ -42,6 +42,8 @@ OF_THE_HOST = frozenset({"ecs.ami-id", "ecs.availability-zone", "ecs.instance-ty
 """Attributes in which two hosts of a group may differ."""
 DRAINED_AT = 15.0
 """Seconds between two looks at a host that its group takes away when it is empty."""
+UNSAID = {"name": "app", "memory": 4}
+"""The container of a definition that could not be read."""
 WISHES = (
     "serviceName",
     "launchType",
@@ -233,7 +235,7 @@ class _Builder:
             )
             group.load_balancers.append("known")
 
-    def _target(self, facts: TargetGroupFacts, group: TargetGroup, wanted: Answer, task: Task) -> Target | None:
+    def _target(self, facts: TargetGroupFacts, group: TargetGroup, wanted: Answer, task: Task) -> Target:
         """The target of a task that runs, in the state that the load balancer tells."""
         host = task.host
         assert host is not None
@@ -246,9 +248,10 @@ class _Builder:
                 to for need, to in task.bindings if need.container_port == port and container in {None, need.container}
             ]
             key = (host.instance.id, bound[0] if bound else port)
-        state = facts.targets.get(key, "healthy" if not facts.targets else "")
-        if not state:
-            return None
+        if facts.targets and key not in facts.targets:
+            key = _unclaimed(facts, group, host.instance.id) or key
+        # One that does not show yet is about to: tasks and targets were read one after the other.
+        state = facts.targets.get(key, "initial" if facts.targets else "healthy")
         return self.sim.balancer.put_target(group, key, state, host.instance)
 
     # work
@@ -268,12 +271,31 @@ class _Builder:
         if known is None:
             said = self.samples[arn].said if arn in self.samples else {}
             taken = {key: said[key] for key in ("cpu", "memory") if said.get(key)}
-            return {"family": family, "containerDefinitions": [{"name": "app", "memory": 4}], **taken}
+            return {"family": family, "containerDefinitions": self._listening(arn, [dict(UNSAID)]), **taken}
+        containers = list(map(_without_labels, _containers(known.said))) or [dict(UNSAID)]
         return {
             **known.said,
-            "containerDefinitions": list(map(_without_labels, _containers(known.said))),
+            "containerDefinitions": containers if known.network != "bridge" else self._listening(arn, containers),
             "placementConstraints": _understood(known.said.get("placementConstraints", ())),
         }
+
+    def _listening(self, arn: str, containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The containers, listening wherever a target group wants them to, whether the definition says so or not.
+
+        Each task on a host has then a target of its own.
+        """
+        services = [each for each in self.terrain.services.values() if each.definition == arn]
+        balancers = [each for service in services for each in service.said.get("loadBalancers", ())]
+        mapped = [each.get("containerPort") for one in containers for each in one.get("portMappings", ())]
+        for each in balancers:
+            port = each.get("containerPort", 0)
+            if each.get("targetGroupArn") and port not in mapped:
+                mapped.append(port)
+                one = next(
+                    (said for said in containers if said.get("name") == each.get("containerName")), containers[0]
+                )
+                one["portMappings"] = [*one.get("portMappings", ()), {"containerPort": port}]
+        return containers
 
     def _services(self, cluster: Cluster) -> None:
         for facts in self.terrain.services.values():
@@ -340,7 +362,7 @@ class _Builder:
             container_health=facts.said.get("healthStatus", "UNKNOWN"),
             protected_until=self.ground.seconds(facts.protected_until) if facts.protected_until else None,
             address=_address(facts.said),
-            started_at=self.ground.seconds(facts.started) if facts.started else None,
+            started_at=self._started(facts),
             stopping_at=self.ground.seconds(facts.stopping) if facts.stopping else None,
         )
         if service is not None:
@@ -361,6 +383,12 @@ class _Builder:
                 service.placed(task)
         self._go_on(task, facts)
 
+    def _started(self, facts: TaskFacts) -> float | None:
+        """A task that runs has started, whether it says when or not."""
+        if facts.started is None and facts.last_status != "RUNNING":
+            return None
+        return self.ground.seconds(facts.started or facts.created)
+
     def _settle_in(self, task: Task, host: ContainerInstance, facts: TaskFacts) -> None:
         """Its room on the host, its ports, its targets."""
         task.zone = host.zone
@@ -370,9 +398,8 @@ class _Builder:
         for wanted in task.service.load_balancers:
             arn = wanted.get("targetGroupArn", "")
             known = self.terrain.target_groups.get(arn)
-            target = self._target(known, self.sim.balancer.groups[arn], wanted, task) if known else None
-            if target is not None:
-                task.targets.append(target)
+            if known is not None:
+                task.targets.append(self._target(known, self.sim.balancer.groups[arn], wanted, task))
 
     def _go_on(self, task: Task, facts: TaskFacts) -> None:
         """What is under way goes on from where it is."""
@@ -403,6 +430,12 @@ class _Builder:
             pages["roll"] = text_of(self.seen.roll)
         for name, text in pages.items():
             self.sim.parameters.put(f"/ecsroll/{self.terrain.cluster}/{name}", text)
+
+
+def _unclaimed(facts: TargetGroupFacts, group: TargetGroup, instance: str) -> tuple[str, int] | None:
+    """Where nothing tells on which host port a task listens, one target of its host is as good as another."""
+    there = sorted(target for target, state in facts.targets.items() if target[0] == instance and state != "draining")
+    return next((target for target in there if target not in group.targets), None)
 
 
 def _longest(tasks: Iterable[TaskFacts]) -> dict[str, float]:

@@ -57,7 +57,7 @@ def rollback(
         raise Refused("nothing was changed: the rollback was declined", hint="run it again and say yes, or give --yes")
     if seen.roll is not None and not seen.roll.back:
         ended = abort(aws, cluster, policy, screen, lambda _: True, stopping)
-        if ended.result != "done":
+        if ended.result not in {"done", "nothing"}:  # nothing: it has come to its end meanwhile
             return replace(ended, command="rollback", next=f"ecsroll rollback --cluster {cluster} (goes on)")
     return _roll(aws, cluster, _policy(policy, wanted), screen, stopping)
 

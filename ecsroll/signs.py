@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ecsroll.aws import Aws, chunks
+from ecsroll.errors import AwsRefusal
 from ecsroll.model import Alarm, Crash
 from ecsroll.stops import service_of, stopped_task, verdict_on
 
@@ -66,9 +67,14 @@ class Signs:
             if name in self._listed and at - self._listed[name] < SPACED:
                 continue
             self._listed[name] = at
-            arns: list[str] = self.aws.pages(
-                "ecs", "list_tasks", "taskArns", cluster=self.cluster, serviceName=name, desiredStatus="STOPPED"
-            )
+            try:
+                arns: list[str] = self.aws.pages(
+                    "ecs", "list_tasks", "taskArns", cluster=self.cluster, serviceName=name, desiredStatus="STOPPED"
+                )
+            except AwsRefusal as no:
+                if no.code not in {"ServiceNotFoundException", "ServiceNotActiveException"}:
+                    raise
+                continue  # deleted since it was read: nobody misses its tasks
             known = {arn: crash for arn, crash in self._crashes.get(name, {}).items() if arn in set(arns)}
             found = _by_service(self._described([arn for arn in arns if arn not in known]))
             self._crashes[name] = {**known, **found.get(name, {})}
@@ -76,7 +82,7 @@ class Signs:
     def _described(self, arns: Sequence[str]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         for some in chunks(arns, 100):
-            found += self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=list(some))["tasks"]
+            found += self.aws.call("ecs", "describe_tasks", cluster=self.cluster, tasks=list(some)).get("tasks", ())
         # A task that is told to stop has desiredStatus STOPPED long before it has ended: it is looked at again later.
         return [said for said in found if said.get("lastStatus") == "STOPPED"]
 

@@ -103,7 +103,7 @@ def _regional(aws: Aws) -> list[dict[str, Any]]:
 
 def _cluster(aws: Aws, name: str) -> Answer | None:
     answer = aws.call("ecs", "describe_clusters", clusters=[name])
-    found: list[Answer] = [said for said in answer["clusters"] if said.get("status") != "INACTIVE"]
+    found: list[Answer] = [said for said in answer.get("clusters", ()) if said.get("status") != "INACTIVE"]
     return found[0] if found else None
 
 
@@ -129,7 +129,7 @@ def _described(
     calls = [partial(aws.call, "ecs", operation, **params, **{member: list(some)}) for some in chunks(arns, size)]
     found: list[dict[str, Any]] = []
     for answer in aws.gather(calls):
-        found += answer[member]
+        found += answer.get(member, ())
         for failure in answer.get("failures", ()):
             if failure.get("reason") != "MISSING":
                 raise EcsrollError(

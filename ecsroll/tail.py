@@ -157,7 +157,8 @@ class Tail:
         for said in self._described("describe_services", "services", arns, 10):
             self._wanted[said["serviceName"]] = said.get("desiredCount", 0)
             for event in said.get("events", ()):
-                if event["createdAt"] >= self.began and self._heard.first(event["id"]):
+                known = {"id", "createdAt", "message"} <= event.keys()
+                if known and event["createdAt"] >= self.began and self._heard.first(event["id"]):
                     yield self._news(said["serviceName"], event)
             for deployment in said.get("deployments", ()):
                 if deployment.get("rolloutState") == "FAILED" and self._heard.first(f"{deployment['id']} failed"):
@@ -229,7 +230,7 @@ class Tail:
             partial(self.aws.call, "ecs", operation, cluster=self.cluster, **{member: list(some)})
             for some in chunks(list(arns), size)
         ]
-        return [said for answer in self.aws.gather(calls) for said in answer[member]]
+        return [said for answer in self.aws.gather(calls) for said in answer.get(member, ())]
 
 
 def _time(happening: Happening) -> datetime:

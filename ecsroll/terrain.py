@@ -103,6 +103,11 @@ class TypeFacts:
     """Network interfaces, the host's own included: an awsvpc task takes one (aws-facts 8.1)."""
     gpus: int = 0
 
+    @property
+    def usable(self) -> int:
+        """The memory that an agent registers, about: the kernel keeps some of the machine's (aws-facts 8.1)."""
+        return int(self.memory * 0.945)
+
 
 # Work ------------------------------------------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ class Watcher:
     def _exists(self, cluster: str) -> None:
         """Raises NotFound: a name that is wrong from the start would be watched for ever."""
         answer = self.way(cluster).call("ecs", "describe_clusters", clusters=[cluster])
-        if not any(said.get("status") != "INACTIVE" for said in answer["clusters"]):
+        if not any(said.get("status") != "INACTIVE" for said in answer.get("clusters", ())):
             hint = "aws ecs list-clusters shows the clusters of this account and region"
             raise NotFound(f"there is no ECS cluster {cluster!r} here", hint=hint)
 

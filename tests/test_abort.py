@@ -69,6 +69,17 @@ ABORT = {
         "roll 1 of web, finished: web",
         "forget web",
     ),
+    "a host that was marked and never drained is marked no more": row(
+        seen(
+            old("i-1", drain_mark=marked()),
+            old("i-2", drain_mark=marked(epoch=7)),
+            groups=group(2, **BACK),
+            pages=page(**NOT_POINTED, room=None, rebalance=None),
+            **ENDING,
+        ),
+        "undrain i-1",
+        "wait undo web: until 1 host(s) are marked no more",
+    ),
     "everything is back: the roll goes into the history as ended": row(
         seen(old("i-1"), groups=group(1, **BACK), roll=roll(aborting=True, finished=(WEB,))),
         "close roll 1: aborted",

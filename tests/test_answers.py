@@ -248,7 +248,7 @@ def test_a_service_whole() -> None:
             {"type": "distinctInstance"},
             {"type": "memberOf", "expression": "attribute:x !exists"},
         ],
-        "events": [{"message": "newest"}, {"message": "older"}],
+        "events": [{"message": "older", "createdAt": ago(9)}, {"message": "newest", "createdAt": ago(1)}, {"id": "a"}],
     }
     assert service_of(said) == Service(
         name="shop",

@@ -167,6 +167,21 @@ def test_killed_and_ended_a_roll_gives_everything_back(call: int) -> None:
     assert not [name for name in written(stage) if not name.startswith(("lease/", "history/"))]
 
 
+@pytest.mark.parametrize("drained", [False, True], ids=["never drained", "drained and undone"])
+def test_a_mark_that_a_killed_life_left_on_an_active_host_goes_with_the_roll(drained: bool) -> None:
+    """Else whoever drained that host later would be taken for us, and it would be terminated (promise 3)."""
+    stage = six_hosts()
+    there = stage.sim.clusters.find(stage.cluster).registered
+    last = "UpdateContainerInstancesState" if drained else "PutAttributes"
+    assert Life(stage, dies_on=lambda call: call.operation == last, landed=True).run() is None
+    if drained:
+        assert Life(stage, dies_on=lambda call: call.operation == "DeleteAttributes").run("abort") is None
+    assert [host.status for host in there if "ecsroll.drain" in host.custom] == ["ACTIVE"]
+    result = Life(stage).run("abort")
+    assert (result and result.result) == "done"
+    assert not [host.id for host in there if "ecsroll.drain" in host.custom]
+
+
 def test_an_ended_roll_is_not_gone_on_with_by_replace() -> None:
     stage = six_hosts()
     assert Life(stage, dies_at=20, landed=True).run() is None

@@ -2,7 +2,7 @@
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -167,7 +167,8 @@ def test_a_host_that_is_gone_by_the_time_it_is_marked_or_unmarked_is_passed_over
     actor.act(Drain(hosts=seen, mark=mark(1, stage.sim.now()), why="they are old"))
     left = stage.sim.clusters.find(stage.cluster).registered
     assert [host.status for host in left if host.status != "INACTIVE"] == ["DRAINING"] * (hosts - 1)
-    actor.act(Undrain(hosts=seen, why="the roll stops"))
+    drained = tuple(replace(host, status="DRAINING") for host in seen)
+    actor.act(Undrain(hosts=drained, why="the roll stops"))
     assert [host.status for host in left if host.status != "INACTIVE"] == ["ACTIVE"] * (hosts - 1)
     assert not any("ecsroll.drain" in host.custom for host in left if host.status != "INACTIVE")
 

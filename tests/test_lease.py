@@ -13,6 +13,7 @@ from ecsroll.simulator import Simulation
 from ecsroll.simulator.door import Call
 from ecsroll.simulator.world import Refusal
 from tests.cast import Actor, Cast, Killed
+from tests.odd import answering
 
 TTL = 60.0
 
@@ -186,6 +187,41 @@ def test_a_lost_answer_to_the_creation_is_no_riddle() -> None:
     lease = lease_for(sim)
     lease.take()
     assert (lease.epoch, bool(lost)) == (1, True)
+
+
+@pytest.mark.parametrize(("stale", "epoch"), [(1, 1), (4, 1), (12, 2)])
+def test_a_listing_that_does_not_show_our_own_lease_yet_is_asked_for_again(stale: int, epoch: int) -> None:
+    """What it shows at last is ours, and nobody else's to be watched (facts 6.6: a reading may lag, and go back)."""
+    sim = Simulation()
+    listings: list[int] = []
+
+    def lag(_: Any, said: dict[str, Any]) -> dict[str, Any]:
+        listings.append(1)
+        return {"Parameters": []} if len(listings) <= stale else said
+
+    answering(sim, "GetParametersByPath", lag)
+    lease = lease_for(sim)
+    lease.take()
+    lease.keep()
+    assert (lease.epoch, standing(lease.aws, "demo").nonce) == (epoch, lease.nonce)
+
+
+def test_an_older_reading_of_a_dead_holders_lease_is_no_renewal() -> None:
+    sim = Simulation()
+    dead, heir = lease_for(sim, "dead"), lease_for(sim, "heir")
+    dead.take()
+    before = sim.client("ssm").get_parameters_by_path(Path="/ecsroll/demo", Recursive=True)
+    sim.sleep(TTL / 2)
+    dead.keep()
+    listings: list[int] = []
+
+    def lag(_: Any, said: dict[str, Any]) -> dict[str, Any]:
+        listings.append(1)
+        return dict(before) if len(listings) == 2 else said
+
+    answering(sim, "GetParametersByPath", lag)
+    heir.take()
+    assert (dead.epoch, heir.epoch) == (1, 2)
 
 
 def test_who_may_not_write_is_told_the_missing_action_before_anything_changed() -> None:

@@ -10,7 +10,7 @@ from ecsroll.simulator.stage import GroupSet, Reference, ServiceSet, Stage
 from ecsroll.simulator.world import Refusal
 from tests import scenarios as s
 from tests.console import Ran, ecsroll
-from tests.rolls import stage_of
+from tests.rolls import cut_off, stage_of
 from tests.watch import Watch
 
 SMALL = (ServiceSet(name="api", count=3, balanced=True, deregistration_delay=5), ServiceSet(name="worker", count=2))
@@ -94,6 +94,20 @@ def _well_again(stage: Stage) -> None:
     stage.sim.sleep(120)
     services = stage.sim.clusters.find(stage.cluster).services.values()
     assert {service.name: len(service.healthy) for service in services} == {"api": 3, "worker": 2}
+
+
+def test_a_roll_that_ends_while_its_rollback_is_agreed_to_is_taken_back_all_the_same() -> None:
+    stage = staged()
+    before = reference(stage)
+    cut_off(stage, Policy(canary=0, good_readings=1), 12)
+
+    def meanwhile(_: str) -> bool:
+        return rolled(stage).code == 0
+
+    words = [word for word in QUICKLY if word != "--yes"]
+    ran = ecsroll(stage, "rollback", "--cluster", stage.cluster, *words, "--canary", "0", ask=meanwhile)
+    assert (ran.code, ran.result["result"]) == (0, "done"), ran
+    assert (reference(stage), s.images(stage)) == (before, [stage.old_image["web"]] * 2)
 
 
 def test_a_halted_roll_is_ended_and_nothing_of_the_bad_image_stays() -> None:

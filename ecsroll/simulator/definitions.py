@@ -108,6 +108,7 @@ def _ports(registered: dict[str, Any]) -> list[PortNeed]:
         )
         for container in registered["containerDefinitions"]
         for mapping in container.get("portMappings") or ()
+        if "containerPort" in mapping  # else it is a containerPortRange, which no target group takes
     ]
 
 
