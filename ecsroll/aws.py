@@ -395,9 +395,10 @@ class Aws:
                     self.made[service] = self.clients.client(service)
         return self.made[service]
 
-    def prepare(self, service: str) -> None:
-        """Make a client beside readings that wait: EC2's model alone takes a quarter of a second to read."""
-        self._client(service)
+    def prepare(self, *services: str) -> None:
+        """Make clients, in this order, beside readings that wait: reading EC2's model takes a quarter of a second."""
+        for service in services:
+            self._client(service)
 
     def unguarded(self) -> "Aws":
         """The same clients and pace, without the guard and with counts of its own: for the guard's own calls."""
