@@ -100,7 +100,7 @@ class Observer:
             roll = self.records.read().roll
             noted = roll.groups if roll else ()
             reading = partial(survey, self.aws, self.cluster, self.groups, noted=noted, tasks=self.tasks)
-            first, _ = self.aws.beside(reading, partial(self.aws.prepare, "ecs", "autoscaling", "ec2"))
+            first, _ = self.aws.beside(reading, self.aws.prepare)
             self.first, self.groups = first, first.groups
             self._take_survey(first)
             self._had = {name: _had(service, roll) for name, service in self._services.items()}
