@@ -28,6 +28,9 @@ WITHIN = 3.5
 within five, and its process needs one to start."""
 LEAST = 1.5
 """Seconds that there are for them all the same, where the readings took longer."""
+FEW, SLOW = 12, 0.45
+"""Hosts to replace, and the seconds that a rehearsal of so few takes on a slow machine only: there the first one has to
+do, where the answer would not come within five seconds else."""
 CHEAP = 1.25
 """Seconds that a rehearsal may take to be repeated with quick and with slow durations."""
 MARGIN, CHANCE = 0.04, 0.14
@@ -88,12 +91,13 @@ def foresee(
     """Rehearse. ``outdated``: hosts to replace, by group; ``elapsed``: a clock; ``spent``: seconds of it on reading."""
     began = elapsed()
     runs = [rehearse(terrain, seen, policy, habits, seed=1)]
-    price = elapsed() - began
-    if price < CHEAP:
+    price, hosts = elapsed() - began, sum(outdated.values())
+    slow, left = hosts <= FEW and price >= SLOW, max(0.0, WITHIN - spent)
+    if 3 * price <= left if slow else price < CHEAP:
         runs += [rehearse(terrain, seen, policy, habits, lean=lean, seed=2 + int(lean)) for lean in (-1.0, 1.0)]
     well = [run for run in runs if run.well]
     main = (well or runs)[0]
-    until = began + max(LEAST, WITHIN - spent)
+    until = began + (left if slow else max(LEAST, left))
     others = [] if seen.roll else list(_others(seen, policy, outdated))
     rehearsing = partial(rehearse, terrain, seen, habits=habits, seed=1)
     options = [Option(policy=policy, rehearsal=main, asked=True)]
@@ -101,7 +105,7 @@ def foresee(
     skipped = tuple(name_of(other) for other in others[len(options) - 1 :])
     options.sort(key=lambda option: option.rehearsal.tally.peak)
     best, why = _recommended(options, untried=bool(skipped))
-    low, likely, high = _range(well or runs, sum(outdated.values()))
+    low, likely, high = _range(well or runs, hosts)
     return Forecast(
         main=main,
         halted=tuple(run for run in runs if not run.well),
